@@ -1,0 +1,141 @@
+#include "nn/tensor.h"
+
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+namespace parley::nn {
+
+size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kI32:
+      return 4;
+    case DType::kF16:
+    case DType::kBF16:
+      return 2;
+    case DType::kI8:
+    case DType::kU8:
+      return 1;
+    case DType::kI64:
+      return 8;
+  }
+  return 0;
+}
+
+std::string_view name_of(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return "f32";
+    case DType::kF16:
+      return "f16";
+    case DType::kBF16:
+      return "bf16";
+    case DType::kI8:
+      return "i8";
+    case DType::kU8:
+      return "u8";
+    case DType::kI32:
+      return "i32";
+    case DType::kI64:
+      return "i64";
+  }
+  return "?";
+}
+
+Shape::Shape(std::initializer_list<int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
+
+Shape::Shape(std::span<const int64_t> dims) : rank_(static_cast<int>(dims.size())) {
+  assert(dims.size() <= kMaxRank);
+  for (int axis = 0; axis < rank_; ++axis) dims_[axis] = dims[axis];
+}
+
+int64_t Shape::elements() const {
+  int64_t count = 1;
+  for (int axis = 0; axis < rank_; ++axis) count *= dims_[axis];
+  return count;
+}
+
+std::string Shape::str() const {
+  std::string text = "[";
+  for (int axis = 0; axis < rank_; ++axis) text += (axis ? ", " : "") + std::to_string(dims_[axis]);
+  return text + "]";
+}
+
+bool Shape::operator==(const Shape& other) const {
+  if (rank_ != other.rank_) return false;
+  for (int axis = 0; axis < rank_; ++axis) {
+    if (dims_[axis] != other.dims_[axis]) return false;
+  }
+  return true;
+}
+
+Tensor Tensor::slice_rows(int64_t begin, int64_t count) const {
+  assert(shape.rank() == 2 && begin >= 0 && begin + count <= shape[0]);
+  return {as<std::byte>() + begin * row_stride * static_cast<int64_t>(size_of(dtype)), {count, shape[1]}, dtype, row_stride};
+}
+
+namespace {
+constexpr size_t kAlignment = 64;
+}
+
+Buffer::Buffer(size_t bytes) : size_(bytes) {
+  if (bytes == 0) return;
+  const size_t padded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  data_.reset(static_cast<std::byte*>(::operator new[](padded, std::align_val_t(kAlignment))));
+  std::memset(data_.get(), 0, padded);
+}
+
+void Buffer::Free::operator()(std::byte* pointer) const { ::operator delete[](pointer, std::align_val_t(kAlignment)); }
+
+float f16_to_f32(uint16_t bits) {
+  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16;
+  const uint32_t exponent = (bits >> 10) & 31;
+  const uint32_t fraction = bits & 0x3ff;
+  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
+    const float magnitude = std::ldexp(static_cast<float>(fraction), -24);
+    return sign ? -magnitude : magnitude;
+  }
+  const uint32_t exponent32 = exponent == 31 ? 255 : exponent + 112;
+  return std::bit_cast<float>(sign | exponent32 << 23 | fraction << 13);
+}
+
+uint16_t f32_to_f16(float value) {
+  const auto word = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>((word >> 16) & 0x8000);
+  const uint32_t magnitude = word & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;   // NaN
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;  // rounds to infinity
+  if (magnitude < 0x38800000) {                       // subnormal: adding 0.5 leaves the rounded fraction in the low bits
+    return sign | static_cast<uint16_t>(std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000);
+  }
+  const uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
+  return sign | static_cast<uint16_t>((rounded - 0x38000000) >> 13);
+}
+
+uint16_t f32_to_bf16(float value) {
+  const auto word = std::bit_cast<uint32_t>(value);
+  if ((word & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>((word >> 16) | 0x40);  // keep NaN quiet
+  return static_cast<uint16_t>((word + 0x7fff + ((word >> 16) & 1)) >> 16);
+}
+
+void to_f32(const void* source, DType dtype, size_t count, float* out) {
+  const auto* halves = static_cast<const uint16_t*>(source);
+  switch (dtype) {
+    case DType::kF32:
+      std::memcpy(out, source, count * sizeof(float));
+      return;
+    case DType::kF16:
+      for (size_t i = 0; i < count; ++i) out[i] = f16_to_f32(halves[i]);
+      return;
+    case DType::kBF16:
+      for (size_t i = 0; i < count; ++i) out[i] = bf16_to_f32(halves[i]);
+      return;
+    default:
+      assert(!"to_f32 takes floating-point elements");
+  }
+}
+
+}  // namespace parley::nn
