@@ -14,6 +14,7 @@ pkg_check_modules(AVFORMAT REQUIRED IMPORTED_TARGET libavformat libavcodec libav
 pkg_check_modules(WEBRTC REQUIRED IMPORTED_TARGET webrtc-audio-processing)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 # dnnl's CMake package asks for OpenCL development files; the library itself is all that we need.
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
