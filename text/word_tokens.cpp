@@ -1,0 +1,92 @@
+#include "text/word_tokens.h"
+
+#include <algorithm>
+
+#include "text/utf8.h"
+
+namespace parley::text {
+
+namespace {
+
+constexpr std::string_view kWithoutSpaces[] = {"zh", "ja", "th", "lo", "my", "yue"};
+constexpr std::string_view kPunctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+
+// Python's str.isspace: Unicode White_Space and the four information separators.
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
+}
+
+std::string_view strip(std::string_view text) {
+  size_t begin = text.size();
+  size_t end = 0;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint point = first_code_point(text.substr(at));
+    if (!is_space(point.value)) {
+      begin = std::min(begin, at);
+      end = at + point.length;
+    }
+    at += point.length;
+  }
+  return begin < end ? text.substr(begin, end - begin) : std::string_view();
+}
+
+// The published test, `text.strip() in string.punctuation`: white space alone passes, as do runs of
+// ASCII order.
+bool is_punctuation(std::string_view text) {
+  return kPunctuation.find(strip(text)) != std::string_view::npos;
+}
+
+// The smallest runs of tokens whose bytes end where a code point (or something invalid) ends.
+std::vector<WordTokens> split_on_unicode(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  std::vector<WordTokens> runs;
+  for (size_t begin = 0; begin < ids.size();) {
+    size_t end = begin;  // of the tokens of text
+    std::string bytes;
+    while (end < ids.size() && !tokenizer.bytes(ids[end]).empty())
+      bytes += tokenizer.bytes(ids[end++]);
+    size_t token_end = 0;
+    size_t point_end = 0;
+    size_t run_begin = 0;
+    for (size_t i = begin; i < end; ++i) {
+      token_end += tokenizer.bytes(ids[i]).size();
+      while (point_end < token_end) {
+        point_end += first_code_point(std::string_view(bytes).substr(point_end)).length;
+      }
+      if (point_end != token_end) continue;
+      const std::string_view run = std::string_view(bytes).substr(run_begin, token_end - run_begin);
+      runs.push_back({replace_invalid_utf8(run), begin, i + 1});
+      begin = i + 1;
+      run_begin = token_end;
+    }
+    if (begin < ids.size()) {
+      runs.push_back({"", begin, begin + 1});
+      ++begin;
+    }
+  }
+  return runs;
+}
+
+}  // namespace
+
+std::vector<WordTokens> split_to_word_tokens(const Tokenizer& tokenizer,
+                                             std::span<const int32_t> ids,
+                                             std::string_view language) {
+  std::vector<WordTokens> runs = split_on_unicode(tokenizer, ids);
+  if (std::ranges::find(kWithoutSpaces, language) != std::end(kWithoutSpaces)) return runs;
+  std::vector<WordTokens> words;
+  for (WordTokens& run : runs) {
+    const bool begins_word =
+        words.empty() || run.text.empty() || run.text.starts_with(' ') || is_punctuation(run.text);
+    if (begins_word) {
+      words.push_back(std::move(run));
+    } else {
+      words.back().text += run.text;
+      words.back().end = run.end;
+    }
+  }
+  return words;
+}
+
+}  // namespace parley::text
