@@ -40,6 +40,11 @@ struct SpeechRun {
   bool operator==(const SpeechRun&) const = default;
 };
 
+// Chosen by measurement, with kModerate and the planner's padding of 0.4 s, on 595 files (commands,
+// AN4, LibriSpeech; 2100 s), each between 5 s of silence: of the 10 ms frames within 25 dB of a
+// file's loudest, 0.002 % were lost, never more than 20 ms of a file; with white noise at 15 dB
+// 0.05 %. Of recorded room noise 35 % was taken for speech. With min_speech of 0.06 s up to twice
+// as much noise is; 0.2 s cuts word onsets, and kLow loses quiet speakers.
 struct SpeechDetectorOptions {
   double min_speech = 0.1;   // seconds: shorter bursts are not speech
   double min_silence = 0.2;  // seconds: shorter pauses are speech
@@ -58,6 +63,7 @@ class SpeechDetector {
 
  private:
   void emit(bool speech, int64_t end);
+  int64_t known() const;  // end of what was emitted
 
   int64_t frame_;
   int64_t min_speech_;   // samples
@@ -66,6 +72,7 @@ class SpeechDetector {
   int64_t position_ = 0;  // end of the frames seen
   int64_t turn_ =
       0;  // where the decisions began to contradict in_speech_; position_ while they agree
+  int64_t taken_ = 0;  // end of the last run that next() returned
   std::deque<SpeechRun> runs_;
 };
 

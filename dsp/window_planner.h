@@ -38,7 +38,7 @@ struct Skipped {
 
 struct PlannerOptions {
   double endpoint_silence = 3;  // seconds; 0.5 live
-  double padding = 0.3;         // seconds of silence kept before and after the speech of a window
+  double padding = 0.4;         // seconds of silence kept before and after the speech of a window
 };
 
 // The rules (DESIGN §5), all in stream time, so that the sizes in which audio arrives change
@@ -81,9 +81,12 @@ class WindowPlanner {
   void hear_speech(int64_t end);
   void hear_silence(int64_t end);
   void consider(Silence silence);
+  void open_at_speech();
   void open(int64_t start, bool overlaps);
   void close(int64_t end, WindowEnd reason);
   void close_full();
+  void skip_to(int64_t start);
+  int64_t limit() const { return window_.start + kMaxWindow; }  // of the open window
 
   int64_t endpoint_silence_;  // samples
   int64_t padding_;           // samples
