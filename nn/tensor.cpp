@@ -81,11 +81,17 @@ namespace {
 constexpr size_t kAlignment = 64;
 }
 
-Buffer::Buffer(size_t bytes) : size_(bytes) {
-  if (bytes == 0) return;
+Buffer::Buffer(size_t bytes) : Buffer(uninitialized(bytes)) {
+  if (bytes != 0) std::memset(data_.get(), 0, bytes);
+}
+
+Buffer Buffer::uninitialized(size_t bytes) {
+  Buffer buffer;
+  buffer.size_ = bytes;
+  if (bytes == 0) return buffer;
   const size_t padded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  data_.reset(static_cast<std::byte*>(::operator new[](padded, std::align_val_t(kAlignment))));
-  std::memset(data_.get(), 0, padded);
+  buffer.data_.reset(static_cast<std::byte*>(::operator new[](padded, std::align_val_t(kAlignment))));
+  return buffer;
 }
 
 void Buffer::Free::operator()(std::byte* pointer) const { ::operator delete[](pointer, std::align_val_t(kAlignment)); }

@@ -72,6 +72,7 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(size_t bytes);
+  static Buffer uninitialized(size_t bytes);
 
   std::byte* data() const { return data_.get(); }
   size_t size() const { return size_; }

@@ -1,0 +1,273 @@
+#include "nn/attention.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "nn/kernels.h"
+#include "nn/onednn.h"
+
+namespace parley::nn {
+
+using kernels::kPanel;
+using kernels::panels_of;
+
+namespace {
+
+// The three parts of one head inside qkv.
+template <class T>
+struct Head {
+  const T* q;
+  const T* k;
+  const T* v;
+};
+
+template <class T>
+Head<T> head_of(const Tensor& qkv, int64_t head, int64_t head_dim) {
+  const T* q = qkv.as<T>() + head * head_dim;
+  const int64_t width = qkv.cols() / 3;
+  return {q, q + width, q + 2 * width};
+}
+
+// f32 by our own row kernels. Keys and values of a head are packed like weights: keys [positions, head_dim] as they are,
+// values as [head_dim, positions].
+struct AttentionF32 {
+  const Tensor& qkv;
+  int64_t heads;
+  int64_t positions = qkv.rows();
+  int64_t head_dim = qkv.cols() / 3 / heads;
+  int64_t padded = panels_of(positions) * kPanel;
+  int64_t key_size = padded * head_dim;
+  int64_t value_size = panels_of(head_dim) * kPanel * positions;
+
+  void pack(int64_t head, float* keys, float* values) const {
+    const auto [q, k, v] = head_of<float>(qkv, head, head_dim);
+    for (int64_t n = 0; n < padded; ++n) {
+      float* target = keys + n / kPanel * kPanel * head_dim + n % kPanel;
+      for (int64_t d = 0; d < head_dim; ++d) target[d * kPanel] = n < positions ? k[n * qkv.row_stride + d] : 0.f;
+    }
+    for (int64_t panel = 0; panel < panels_of(head_dim); ++panel) {
+      const int64_t width = std::min(kPanel, head_dim - panel * kPanel);
+      float* target = values + panel * kPanel * positions;
+      for (int64_t t = 0; t < positions; ++t, target += kPanel) {
+        std::memcpy(target, v + t * qkv.row_stride + panel * kPanel, static_cast<size_t>(width) * sizeof(float));
+        std::fill(target + width, target + kPanel, 0.f);
+      }
+    }
+  }
+
+  // scores: [rows, padded] scratch.
+  void attend(int64_t head, int64_t begin, int64_t rows, const float* keys, const float* values, float* scores,
+              const Tensor& out) const {
+    const auto [q, k, v] = head_of<float>(qkv, head, head_dim);
+    kernels::multiply_rows(kernels::FloatRows{.x = q + begin * qkv.row_stride,
+                                              .x_stride = qkv.row_stride,
+                                              .rows = rows,
+                                              .panels = keys,
+                                              .bf16 = false,
+                                              .inputs = head_dim,
+                                              .outputs = positions,
+                                              .panel_begin = 0,
+                                              .panel_end = panels_of(positions),
+                                              .epilogue = {},
+                                              .out = scores,
+                                              .out_stride = padded});
+    float sums[kQueries];
+    const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
+    for (int64_t r = 0; r < rows; ++r) sums[r] = kernels::exp_row(scores + r * padded, positions, positions, scale);
+    float* target = out.row(begin) + head * head_dim;
+    kernels::multiply_rows(kernels::FloatRows{.x = scores,
+                                              .x_stride = padded,
+                                              .rows = rows,
+                                              .panels = values,
+                                              .bf16 = false,
+                                              .inputs = positions,
+                                              .outputs = head_dim,
+                                              .panel_begin = 0,
+                                              .panel_end = panels_of(head_dim),
+                                              .epilogue = {},
+                                              .out = target,
+                                              .out_stride = out.row_stride});
+    for (int64_t r = 0; r < rows; ++r) kernels::scale_row(target + r * out.row_stride, head_dim, 1.f / sums[r]);
+  }
+
+  static constexpr int64_t kQueries = 96;  // scores of a block: 576 KiB at 1500 positions, within a core's second-level cache
+};
+
+void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
+  const AttentionF32 a{qkv, heads};
+  const Scope scope(ctx);
+  const Tensor keys = ctx.allocate({heads, a.key_size});
+  const Tensor values = ctx.allocate({heads, a.value_size});
+  const Tensor scores = ctx.allocate({ctx.threads(), AttentionF32::kQueries * a.padded});
+  const int64_t blocks = (a.positions + AttentionF32::kQueries - 1) / AttentionF32::kQueries;
+#pragma omp parallel num_threads(ctx.threads())
+  {
+#pragma omp for schedule(dynamic)
+    for (int64_t head = 0; head < heads; ++head) a.pack(head, keys.row(head), values.row(head));
+    float* scratch = scores.row(omp_get_thread_num());
+#pragma omp for schedule(dynamic)
+    for (int64_t task = 0; task < heads * blocks; ++task) {
+      const int64_t head = task / blocks;
+      const int64_t begin = task % blocks * AttentionF32::kQueries;
+      a.attend(head, begin, std::min(AttentionF32::kQueries, a.positions - begin), keys.row(head), values.row(head), scratch, out);
+    }
+  }
+}
+
+// bf16 by oneDNN's small products: AMX tiles where the CPU has them.
+struct AttentionBF16 {
+  const Tensor& qkv;
+  int64_t heads;
+  int64_t queries;  // rows of a block
+  int64_t positions = qkv.rows();
+  int64_t head_dim = qkv.cols() / 3 / heads;
+  int64_t padded = (positions + 31) / 32 * 32;
+  onednn::Product score{{.m = queries,
+                         .n = positions,
+                         .k = head_dim,
+                         .a_stride = qkv.row_stride,
+                         .b_row_stride = 1,
+                         .b_column_stride = qkv.row_stride,
+                         .c_type = DType::kF32,
+                         .c_stride = padded}};
+  onednn::Product mix{{.m = queries,
+                       .n = head_dim,
+                       .k = positions,
+                       .a_stride = padded,
+                       .b_row_stride = qkv.row_stride,
+                       .b_column_stride = 1,
+                       .c_type = DType::kF32,
+                       .c_stride = head_dim}};
+
+  int64_t scratch_bytes() const { return static_cast<int64_t>(std::max(score.scratch_bytes(), mix.scratch_bytes())); }
+
+  void attend(int64_t head, int64_t begin, const void* keys, const void* values, float* scores, uint16_t* probabilities,
+              float* mixed, void* scratch, const Tensor& out) const {
+    score.run(head_of<uint16_t>(qkv, head, head_dim).q + begin * qkv.row_stride, keys, scores, scratch);
+    const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
+    float sums[kQueries];
+    for (int64_t r = 0; r < queries; ++r) {
+      sums[r] = kernels::exp_row_bf16(scores + r * padded, positions, padded, scale, probabilities + r * padded);
+    }
+    mix.run(probabilities, values, mixed, scratch);
+    for (int64_t r = 0; r < queries; ++r) {
+      kernels::scale_row(mixed + r * head_dim, head_dim, 1.f / sums[r]);
+      kernels::f32_to_bf16_row(mixed + r * head_dim, head_dim,
+                               out.as<uint16_t>() + (begin + r) * out.row_stride + head * head_dim);
+    }
+  }
+
+  static constexpr int64_t kQueries = 160;
+};
+
+void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
+  const int64_t positions = qkv.rows();
+  const int64_t queries = std::min(AttentionBF16::kQueries, positions);
+  omp_set_num_threads(1);  // the products are made and run by single threads
+  const AttentionBF16 a{qkv, heads, queries};
+  const Scope scope(ctx);
+  const int threads = ctx.threads();
+  const auto bytes = [&ctx](int64_t rows, size_t each) { return ctx.allocate({rows, static_cast<int64_t>((each + 63) / 64 * 64)}, DType::kU8); };
+  const Tensor keys = bytes(heads, a.score.packed_bytes());
+  const Tensor values = bytes(heads, a.mix.packed_bytes());
+  const Tensor scratch = bytes(threads, static_cast<size_t>(a.scratch_bytes()));
+  const Tensor scores = ctx.allocate({threads, queries * a.padded});
+  const Tensor probabilities = ctx.allocate({threads, queries * a.padded}, DType::kBF16);
+  const Tensor mixed = ctx.allocate({threads, queries * a.head_dim});
+  const int64_t blocks = (positions + queries - 1) / queries;
+#pragma omp parallel num_threads(threads)
+  {
+    const int thread = omp_get_thread_num();
+    uint8_t* own = scratch.as<uint8_t>() + thread * scratch.cols();
+#pragma omp for schedule(dynamic)
+    for (int64_t head = 0; head < heads; ++head) {
+      const auto parts = head_of<uint16_t>(qkv, head, a.head_dim);
+      a.score.pack(parts.k, keys.as<uint8_t>() + head * keys.cols(), own);
+      a.mix.pack(parts.v, values.as<uint8_t>() + head * values.cols(), own);
+    }
+#pragma omp for schedule(dynamic)
+    for (int64_t task = 0; task < heads * blocks; ++task) {
+      const int64_t head = task / blocks;
+      const int64_t begin = std::min(task % blocks * queries, positions - queries);  // the last block overlaps: same values
+      a.attend(head, begin, keys.as<uint8_t>() + head * keys.cols(), values.as<uint8_t>() + head * values.cols(),
+               scores.row(thread), probabilities.as<uint16_t>() + thread * probabilities.cols(), mixed.row(thread), own, out);
+    }
+  }
+  omp_set_num_threads(threads);
+}
+
+}  // namespace
+
+Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads) {
+  ctx.check_thread();
+  const Tensor out = ctx.allocate({qkv.rows(), qkv.cols() / 3}, qkv.dtype);
+  if (qkv.dtype == DType::kBF16) {
+    self_attention_bf16(ctx, qkv, heads, out);
+  } else {
+    self_attention_f32(ctx, qkv, heads, out);
+  }
+  return out;
+}
+
+void store_position(const Segment& segment, int64_t position, int64_t head_dim, bool f16, const float* k, const float* v) {
+  if (f16) {
+    auto* keys = static_cast<uint16_t*>(const_cast<void*>(segment.keys)) + position;
+    auto* values = static_cast<uint16_t*>(const_cast<void*>(segment.values)) + position * head_dim;
+    for (int64_t d = 0; d < head_dim; ++d) keys[d * segment.capacity] = f32_to_f16(k[d]);
+    kernels::f32_to_f16_row(v, head_dim, values);
+  } else {
+    auto* keys = static_cast<float*>(const_cast<void*>(segment.keys)) + position;
+    auto* values = static_cast<float*>(const_cast<void*>(segment.values)) + position * head_dim;
+    for (int64_t d = 0; d < head_dim; ++d) keys[d * segment.capacity] = k[d];
+    std::copy_n(v, head_dim, values);
+  }
+}
+
+void cached_attention(Context& ctx, const Tensor& q, int64_t heads, std::span<const AttentionGroup> groups, bool f16,
+                      const Tensor& out) {
+  const Scope scope(ctx);
+  const int64_t head_dim = q.cols() / heads;
+  const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
+  int64_t longest = 0;
+  int64_t work = 0;
+  for (const AttentionGroup& group : groups) {
+    const size_t per_head = group.segments.size() / static_cast<size_t>(heads);
+    int64_t positions = 0;
+    for (const Segment& segment : group.segments.first(per_head)) positions += segment.count;
+    longest = std::max(longest, positions + group.segments[0].capacity);
+    work += positions * heads * head_dim * static_cast<int64_t>(group.rows.size());
+  }
+  const Tensor scaled = ctx.allocate(q.shape);
+  for (int64_t r = 0; r < q.rows(); ++r) {
+    for (int64_t i = 0; i < q.cols(); ++i) scaled.row(r)[i] = q.row(r)[i] * scale;
+  }
+  const Tensor scores = ctx.allocate({ctx.threads(), kernels::kMaxAttentionRows * longest});
+  const auto tasks = static_cast<int64_t>(groups.size()) * heads;
+#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic) if (work > 16384)
+  for (int64_t task = 0; task < tasks; ++task) {
+    const AttentionGroup& group = groups[static_cast<size_t>(task / heads)];
+    const int64_t head = task % heads;
+    const size_t per_head = group.segments.size() / static_cast<size_t>(heads);
+    const float* queries[kernels::kMaxAttentionRows];
+    float* outputs[kernels::kMaxAttentionRows];
+    for (size_t i = 0; i < group.rows.size(); ++i) {
+      queries[i] = scaled.row(group.rows[i]) + head * head_dim;
+      outputs[i] = out.row(group.rows[i]) + head * head_dim;
+    }
+    kernels::attend({.queries = queries,
+                     .outputs = outputs,
+                     .rows = static_cast<int>(group.rows.size()),
+                     .segments = group.segments.data() + static_cast<size_t>(head) * per_head,
+                     .segment_count = static_cast<int64_t>(per_head),
+                     .head_dim = head_dim,
+                     .f16 = f16,
+                     .scores = scores.row(omp_get_thread_num()),
+                     .score_stride = longest});
+  }
+}
+
+}  // namespace parley::nn

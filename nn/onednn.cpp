@@ -1,0 +1,171 @@
+#include "nn/onednn.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
+
+namespace parley::nn::onednn {
+
+namespace {
+
+using Desc = dnnl::memory::desc;
+using Type = dnnl::memory::data_type;
+using Tag = dnnl::memory::format_tag;
+
+// An engine without devices or state: what oneDNN wants as an argument everywhere.
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+Type type_of(DType dtype) { return dtype == DType::kBF16 ? Type::bf16 : Type::f32; }
+
+dnnl::memory memory(const Desc& desc, const void* data) { return {desc, engine(), const_cast<void*>(data)}; }
+
+dnnl::primitive_attr user_scratchpad() {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+dnnl::cpu_isa cap_of(Isa isa) {
+  switch (isa) {
+    case Isa::kGeneric:
+      return dnnl::cpu_isa::sse41;
+    case Isa::kAvx2:
+      return dnnl::cpu_isa::avx2;
+    case Isa::kAvx512:
+      return dnnl::cpu_isa::avx512_core;
+    case Isa::kVnni:
+      return dnnl::cpu_isa::avx512_core_vnni;
+    case Isa::kAmx:
+      return dnnl::cpu_isa::all;
+  }
+  return dnnl::cpu_isa::all;
+}
+
+}  // namespace
+
+Isa limit_isa(Isa limit) {
+  dnnl::set_max_cpu_isa(cap_of(limit));  // fails when oneDNN was used before: then its choice stands
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core_amx:
+      return Isa::kAmx;
+    case dnnl::cpu_isa::avx512_core_vnni:
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return Isa::kVnni;
+    case dnnl::cpu_isa::avx512_core:
+      return Isa::kAvx512;
+    case dnnl::cpu_isa::avx2:
+    case dnnl::cpu_isa::avx2_vnni:
+      return Isa::kAvx2;
+    default:
+      return Isa::kGeneric;
+  }
+}
+
+std::string version() {
+  const dnnl::version_t* version = dnnl::version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch);
+}
+
+struct Matrix::Impl {
+  int64_t outputs;
+  int64_t inputs;
+  Type compute;
+  Desc packed;
+  Buffer data;
+
+  dnnl::matmul::primitive_desc describe(int64_t rows, int64_t x_stride, const Desc& weights, const Options& options, Type out,
+                                        int64_t out_stride) const {
+    const Desc x({rows, inputs}, compute, {x_stride, 1});
+    const Desc y({rows, outputs}, out, {out_stride, 1});
+    dnnl::primitive_attr attr = user_scratchpad();
+    dnnl::post_ops post;
+    if (options.gelu) post.append_eltwise(1.f, dnnl::algorithm::eltwise_gelu_erf, 0.f, 0.f);
+    if (options.accumulate) post.append_sum();
+    attr.set_post_ops(post);
+    if (options.bias == nullptr) return {{x, weights, y}, attr, engine()};
+    return {{x, weights, Desc({1, outputs}, Type::f32, Tag::ab), y}, attr, engine()};
+  }
+};
+
+Matrix::Matrix(const Tensor& weights, DType compute, int64_t rows, int threads)
+    : impl_(std::make_unique<Impl>(Impl{weights.shape[0], weights.shape[1], type_of(compute), {}, {}})) {
+  omp_set_num_threads(threads);
+  const Desc any({impl_->inputs, impl_->outputs}, impl_->compute, Tag::any);
+  impl_->packed = impl_->describe(rows, impl_->inputs, any, {}, impl_->compute, impl_->outputs).weights_desc();
+  impl_->data = Buffer::uninitialized(impl_->packed.get_size());
+  dnnl::memory source = memory(Desc({impl_->inputs, impl_->outputs}, Type::f32, {1, weights.row_stride}), weights.data);
+  dnnl::memory target = memory(impl_->packed, impl_->data.data());
+  dnnl::stream stream(engine());
+  dnnl::reorder(source, target).execute(stream, source, target);
+  stream.wait();
+}
+
+Matrix::~Matrix() = default;
+Matrix::Matrix(Matrix&&) noexcept = default;
+
+size_t Matrix::bytes() const { return impl_->data.size(); }
+
+void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const {
+  omp_set_num_threads(ctx.threads());
+  const Scope scope(ctx);
+  const auto desc = impl_->describe(x.rows(), x.row_stride, impl_->packed, options, type_of(out.dtype), out.row_stride);
+  const Tensor scratch = ctx.allocate({static_cast<int64_t>(desc.scratchpad_desc().get_size())}, DType::kU8);
+  std::unordered_map<int, dnnl::memory> args{{DNNL_ARG_SRC, memory(desc.src_desc(), x.data)},
+                                             {DNNL_ARG_WEIGHTS, memory(impl_->packed, impl_->data.data())},
+                                             {DNNL_ARG_DST, memory(desc.dst_desc(), out.data)},
+                                             {DNNL_ARG_SCRATCHPAD, memory(desc.scratchpad_desc(), scratch.data)}};
+  if (options.bias != nullptr) args.emplace(DNNL_ARG_BIAS, memory(desc.bias_desc(), options.bias));
+  dnnl::stream stream(engine());
+  dnnl::matmul(desc).execute(stream, args);
+  stream.wait();
+}
+
+struct Product::Impl {
+  dnnl::matmul::primitive_desc desc;
+  dnnl::matmul matmul;
+  dnnl::reorder::primitive_desc pack_desc;
+  dnnl::reorder pack;
+
+  explicit Impl(const Shapes& s)
+      : desc({Desc({s.m, s.k}, Type::bf16, {s.a_stride, 1}), Desc({s.k, s.n}, Type::bf16, Tag::any),
+              Desc({s.m, s.n}, type_of(s.c_type), {s.c_stride, 1})},
+             user_scratchpad(), engine()),
+        matmul(desc),
+        pack_desc(engine(), Desc({s.k, s.n}, Type::bf16, {s.b_row_stride, s.b_column_stride}), engine(), desc.weights_desc(),
+                  user_scratchpad()),
+        pack(pack_desc) {}
+};
+
+Product::Product(const Shapes& shapes) : impl_(std::make_unique<Impl>(shapes)) {}
+Product::~Product() = default;
+Product::Product(Product&&) noexcept = default;
+
+size_t Product::packed_bytes() const { return impl_->desc.weights_desc().get_size(); }
+
+size_t Product::scratch_bytes() const {
+  return std::max(impl_->desc.scratchpad_desc().get_size(), impl_->pack_desc.scratchpad_desc().get_size());
+}
+
+void Product::pack(const void* b, void* packed, void* scratch) const {
+  dnnl::stream stream(engine());
+  impl_->pack.execute(stream, {{DNNL_ARG_FROM, memory(impl_->pack_desc.src_desc(), b)},
+                               {DNNL_ARG_TO, memory(impl_->pack_desc.dst_desc(), packed)},
+                               {DNNL_ARG_SCRATCHPAD, memory(impl_->pack_desc.scratchpad_desc(), scratch)}});
+  stream.wait();
+}
+
+void Product::run(const void* a, const void* packed, void* c, void* scratch) const {
+  dnnl::stream stream(engine());
+  impl_->matmul.execute(stream, {{DNNL_ARG_SRC, memory(impl_->desc.src_desc(), a)},
+                                 {DNNL_ARG_WEIGHTS, memory(impl_->desc.weights_desc(), packed)},
+                                 {DNNL_ARG_DST, memory(impl_->desc.dst_desc(), c)},
+                                 {DNNL_ARG_SCRATCHPAD, memory(impl_->desc.scratchpad_desc(), scratch)}});
+  stream.wait();
+}
+
+}  // namespace parley::nn::onednn

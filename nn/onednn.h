@@ -1,0 +1,65 @@
+// The whole of oneDNN's API as Parley uses it. Internal to nn/. oneDNN 2.6; scratchpads belong to the caller.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "nn/context.h"
+#include "nn/isa.h"
+#include "nn/tensor.h"
+
+namespace parley::nn::onednn {
+
+// Holds oneDNN to `limit` (before its first use) and returns the level that it will use, its own limit counted in.
+Isa limit_isa(Isa limit);
+std::string version();
+
+// A matrix [outputs, inputs] in the layout that oneDNN likes best for products with `rows` rows. Immutable.
+class Matrix {
+ public:
+  // weights: f32, contiguous. compute: kF32 or kBF16.
+  Matrix(const Tensor& weights, DType compute, int64_t rows, int threads);
+  ~Matrix();
+  Matrix(Matrix&&) noexcept;
+
+  struct Options {
+    const float* bias = nullptr;  // [outputs]
+    bool gelu = false;
+    bool accumulate = false;      // out += product (f32 out only)
+  };
+  // out[r] = x[r] W^T + bias. x: [rows, inputs] of `compute`, any row stride; out: [rows, outputs], f32 or bf16.
+  void multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const;
+  size_t bytes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A product of fixed shape, bf16 x bf16 -> f32 or bf16, run by one thread at a time per scratchpad: c[m, n] = a[m, k] b[k, n].
+class Product {
+ public:
+  struct Shapes {
+    int64_t m, n, k;
+    int64_t a_stride;             // elements between rows of a
+    int64_t b_row_stride;         // elements between b[k][n] and b[k + 1][n] of the source of pack()
+    int64_t b_column_stride;      // elements between b[k][n] and b[k][n + 1]
+    DType c_type;
+    int64_t c_stride;
+  };
+  explicit Product(const Shapes& shapes);
+  ~Product();
+  Product(Product&&) noexcept;
+
+  size_t packed_bytes() const;
+  size_t scratch_bytes() const;
+  void pack(const void* b, void* packed, void* scratch) const;
+  void run(const void* a, const void* packed, void* c, void* scratch) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace parley::nn::onednn

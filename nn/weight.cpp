@@ -1,0 +1,200 @@
+#include "nn/weight.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "nn/isa.h"
+#include "nn/kernels.h"
+#include "nn/onednn.h"
+
+namespace parley::nn {
+
+using kernels::kPanel;
+using kernels::panels_of;
+
+std::string_view name_of(Precision precision) {
+  switch (precision) {
+    case Precision::kAuto:
+      return "auto";
+    case Precision::kF32:
+      return "f32";
+    case Precision::kBF16:
+      return "bf16";
+    case Precision::kInt8:
+      return "int8";
+  }
+  return "?";
+}
+
+std::string_view name_of(Compute compute) {
+  switch (compute) {
+    case Compute::kF32Many:
+      return "f32 oneDNN";
+    case Compute::kBF16Many:
+      return "bf16 oneDNN";
+    case Compute::kF32Few:
+      return "f32 rows";
+    case Compute::kBF16Few:
+      return "bf16 rows";
+    case Compute::kInt8:
+      return "int8 rows";
+  }
+  return "?";
+}
+
+Compute compute_for(Precision precision, Rows rows) {
+  const bool many = rows == Rows::kMany;
+  switch (precision) {
+    case Precision::kF32:
+      return many ? Compute::kF32Many : Compute::kF32Few;
+    case Precision::kBF16:
+      if (isa() < Isa::kAvx512) throw Error("precision bf16", "this processor lacks AVX-512", "use --precision auto");
+      return many ? Compute::kBF16Many : Compute::kBF16Few;
+    case Precision::kInt8:
+      return Compute::kInt8;
+    case Precision::kAuto:
+      break;
+  }
+  if (many) return isa() >= Isa::kAmx ? Compute::kBF16Many : isa() >= Isa::kVnni ? Compute::kInt8 : Compute::kF32Many;
+  return isa() >= Isa::kAvx2 ? Compute::kInt8 : Compute::kF32Few;
+}
+
+namespace {
+
+// The outputs of a source as f32 rows.
+class Rows32 {
+ public:
+  explicit Rows32(const WeightSource& source) : source_(source) {}
+
+  // The f32 values of output n, converted into `buffer` unless they are f32 already.
+  const float* row(int64_t n, float* buffer) const {
+    for (const auto& part : source_.parts) {
+      if (n < part.matrix.shape[0]) {
+        const int64_t inputs = part.matrix.shape[1];
+        const auto* data = part.matrix.as<std::byte>() + n * inputs * static_cast<int64_t>(size_of(part.matrix.dtype));
+        if (part.matrix.dtype == DType::kF32) return reinterpret_cast<const float*>(data);
+        if (part.matrix.dtype == DType::kF16) {
+          kernels::f16_to_f32_row(reinterpret_cast<const uint16_t*>(data), inputs, buffer);
+        } else {
+          to_f32(data, part.matrix.dtype, static_cast<size_t>(inputs), buffer);
+        }
+        return buffer;
+      }
+      n -= part.matrix.shape[0];
+    }
+    return buffer;
+  }
+
+ private:
+  const WeightSource& source_;
+};
+
+bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
+
+void check(const WeightSource& source, int64_t inputs) {
+  for (const auto& [matrix, bias] : source.parts) {
+    if (matrix.shape.rank() != 2 || matrix.shape[1] != inputs || !is_float(matrix.dtype)) {
+      throw Error("weight", "expected a matrix of floats with " + std::to_string(inputs) + " inputs, got " +
+                                std::string(name_of(matrix.dtype)) + " " + matrix.shape.str());
+    }
+    if (bias && (bias.shape != Shape{matrix.shape[0]} || !is_float(bias.dtype))) {
+      throw Error("weight", "bias " + bias.shape.str() + " does not belong to matrix " + matrix.shape.str());
+    }
+  }
+}
+
+}  // namespace
+
+Weight::Weight(const WeightSource& source, Compute compute, int64_t rows, int threads) : compute_(compute) {
+  isa();  // chosen before the first kernel runs
+  inputs_ = source.parts.at(0).matrix.shape[1];
+  check(source, inputs_);
+  for (const auto& part : source.parts) outputs_ += part.matrix.shape[0];
+  bias_ = Buffer(static_cast<size_t>(panels_of(outputs_) * kPanel) * sizeof(float));
+  float* bias = bias_.as<float>();
+  for (const auto& part : source.parts) {
+    const int64_t count = part.matrix.shape[0];
+    if (part.bias) to_f32(part.bias.data, part.bias.dtype, static_cast<size_t>(count), bias);
+    bias += count;
+  }
+  if (compute == Compute::kInt8) {
+    pack_int8(source, threads);
+  } else if (compute == Compute::kF32Few || compute == Compute::kBF16Few) {
+    pack_float(source, threads);
+  } else {
+    pack_onednn(source, rows, threads);
+  }
+}
+
+void Weight::pack_onednn(const WeightSource& source, int64_t rows, int threads) {
+  const Buffer whole = Buffer::uninitialized(static_cast<size_t>(outputs_ * inputs_) * sizeof(float));
+  const Rows32 source_rows(source);
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int64_t n = 0; n < outputs_; ++n) {
+    float* target = whole.as<float>() + n * inputs_;
+    const float* values = source_rows.row(n, target);
+    if (values != target) std::memcpy(target, values, static_cast<size_t>(inputs_) * sizeof(float));
+  }
+  matrix_ = std::make_shared<onednn::Matrix>(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32),
+                                             compute_ == Compute::kF32Many ? DType::kF32 : DType::kBF16, rows, threads);
+}
+
+void Weight::pack_int8(const WeightSource& source, int threads) {
+  const int64_t padded = (inputs_ + 3) / 4 * 4;
+  const int64_t panels = panels_of(outputs_);
+  panels_ = Buffer::uninitialized(static_cast<size_t>(panels * kPanel * padded));
+  scale_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(float));
+  sum_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(int32_t));
+  const Rows32 rows(source);
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> buffer(static_cast<size_t>(inputs_));
+    std::vector<int8_t> quantized(static_cast<size_t>(padded));
+#pragma omp for schedule(dynamic, 8)
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      int8_t* target = panels_.as<int8_t>() + panel * kPanel * padded;
+      for (int64_t i = 0; i < kPanel; ++i) {
+        const int64_t n = panel * kPanel + i;
+        std::fill(quantized.begin(), quantized.end(), int8_t{0});
+        if (n < outputs_) {
+          kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(), scale_.as<float>() + n,
+                                    sum_.as<int32_t>() + n);
+        }
+        for (int64_t k = 0; k < padded; k += 4) std::memcpy(target + k * kPanel + i * 4, quantized.data() + k, 4);
+      }
+    }
+  }
+}
+
+void Weight::pack_float(const WeightSource& source, int threads) {
+  const bool bf16 = compute_ == Compute::kBF16Few;
+  const int64_t panels = panels_of(outputs_);
+  panels_ = Buffer::uninitialized(static_cast<size_t>(panels * kPanel * inputs_) * (bf16 ? 2 : 4));
+  const Rows32 rows(source);
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> buffer(static_cast<size_t>(inputs_));
+    const std::vector<float> zeros(static_cast<size_t>(inputs_));
+#pragma omp for schedule(dynamic, 8)
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      for (int64_t i = 0; i < kPanel; ++i) {
+        const int64_t n = panel * kPanel + i;
+        const float* values = n < outputs_ ? rows.row(n, buffer.data()) : zeros.data();
+        const int64_t at = panel * kPanel * inputs_ + i;
+        if (bf16) {
+          for (int64_t k = 0; k < inputs_; ++k) panels_.as<uint16_t>()[at + k * kPanel] = f32_to_bf16(values[k]);
+        } else {
+          for (int64_t k = 0; k < inputs_; ++k) panels_.as<float>()[at + k * kPanel] = values[k];
+        }
+      }
+    }
+  }
+}
+
+size_t Weight::bytes() const {
+  return bias_.size() + panels_.size() + scale_.size() + sum_.size() + (matrix_ ? matrix_->bytes() : 0);
+}
+
+}  // namespace parley::nn

@@ -1,0 +1,51 @@
+#include "nn/context.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace parley::nn {
+namespace {
+
+TEST(Arena, ScopesGiveBackWhatTheyTook) {
+  Context ctx({.threads = 1});
+  const Tensor outer = ctx.allocate({100});
+  void* first = nullptr;
+  for (int i = 0; i < 50; ++i) {
+    const Scope scope(ctx);
+    const Tensor inner = ctx.allocate({1000, 1000});
+    if (first == nullptr) first = inner.data;
+    EXPECT_EQ(inner.data, first) << "the same memory serves each round";
+    EXPECT_NE(inner.data, outer.data);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(inner.data) % 64, 0u);
+  }
+  EXPECT_LT(ctx.arena().reserved_bytes(), size_t{6} << 20);
+}
+
+TEST(Arena, EarlierAllocationsStayWhenItGrows) {
+  Context ctx({.threads = 1});
+  const Tensor small = ctx.allocate({10});
+  small.f32()[3] = 42;
+  ctx.allocate({1 << 20});
+  ctx.allocate({1 << 21});
+  EXPECT_EQ(small.f32()[3], 42);
+}
+
+TEST(Context, StopsWhenAsked) {
+  std::stop_source source;
+  const Context ctx({.threads = 1, .stop = source.get_token()});
+  EXPECT_NO_THROW(ctx.throw_if_stopped());
+  source.request_stop();
+  EXPECT_THROW(ctx.throw_if_stopped(), Stopped);
+}
+
+#ifndef NDEBUG
+TEST(ContextDeathTest, BelongsToOneThread) {
+  Context ctx({.threads = 1});
+  ctx.allocate({1});
+  EXPECT_DEATH(std::thread([&ctx] { ctx.allocate({1}); }).join(), "belongs to one thread");
+}
+#endif
+
+}  // namespace
+}  // namespace parley::nn
