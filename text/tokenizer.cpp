@@ -6,13 +6,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/tokenizer_document.h"
 #include "text/utf8.h"
 
 namespace parley::text {
 
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{16} << 20;
 constexpr int kEnglishOnlySize = 51864;
 
 TokenIds special_ids(const Vocabulary& vocabulary, const std::string& where) {
@@ -121,7 +121,7 @@ Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, int vocab_
 Tokenizer Tokenizer::from_path(const std::filesystem::path& path, int vocab_size) {
   if (std::filesystem::is_directory(path)) return from_folder(path, vocab_size);
   if (path.extension() == ".tiktoken") return from_tiktoken(path, vocab_size);
-  return from_json(read_file(path, kMaxFileBytes), path.string());
+  return from_json(read_file(path, kMaxTokenizerBytes), path.string());
 }
 
 std::string Tokenizer::to_tokenizer_json() const { return text::to_tokenizer_json(vocabulary_); }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "text/byte_level.h"
 #include "text/special_tokens.h"
+#include "text/tokenizer_document.h"
 #include "text/vocabulary.h"
 
 namespace parley::text {
@@ -19,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxFileBytes = size_t{16} << 20;  // the largest published tokenizer.json has 4 MB
+constexpr size_t kMaxFileBytes = size_t{4} << 20;  // of the older files; published ones have 1 MB
 
 struct AddedToken {
   int64_t id;
@@ -27,19 +28,12 @@ struct AddedToken {
   bool special;
 };
 
-using MergeNames = std::vector<std::pair<std::string, std::string>>;
-
-json parse(std::string_view text, const std::string& where) {
-  if (text.size() > kMaxFileBytes) throw Error(where, "is too long for a tokenizer");
-  try {
-    return json::parse(text);
-  } catch (const json::exception& error) {
-    throw Error(where, std::string("is not JSON: ") + error.what());
-  }
-}
-
 json read_json(const std::filesystem::path& path) {
-  return parse(read_file(path, kMaxFileBytes), path.string());
+  try {
+    return json::parse(read_file(path, kMaxFileBytes));
+  } catch (const json::exception& error) {
+    throw Error(path.string(), std::string("is not JSON: ") + error.what());
+  }
 }
 
 // The member of an object; null when it is missing.
@@ -57,8 +51,7 @@ const std::string& string_of(const json& value, const char* name, const std::str
 
 int64_t id_of(const json& value, const std::string& where) {
   if (!value.is_number_integer()) throw Error(where, "a token id is not an integer");
-  return value
-      .get<int64_t>();  // an unsigned number that does not fit becomes negative: out of range
+  return value.get<int64_t>();  // one that does not fit becomes negative: out of range
 }
 
 bool bool_of(const json& value, bool missing, const char* name, const std::string& where) {
@@ -77,27 +70,35 @@ const json& array_of(const json& value, const char* name, const std::string& whe
   return value;
 }
 
-// Enters everything; `vocab` maps tokens in the byte-level alphabet (and names of special tokens)
-// to ids.
-Vocabulary make_vocabulary(const json& vocab, const MergeNames& merges,
-                           const std::vector<AddedToken>& added_tokens, const std::string& where) {
-  Vocabulary vocabulary;
-  std::map<std::string_view, int64_t> added_ids;
-  for (const AddedToken& token : added_tokens) {
+void enter_added_tokens(Vocabulary& vocabulary, const std::vector<AddedToken>& added,
+                        const std::string& where) {
+  for (const AddedToken& token : added) {
     if (token.content.empty()) continue;  // a placeholder
     const bool special = token.special || is_whisper_special(token.content);
     vocabulary.set(token.id, special ? TokenKind::kSpecial : TokenKind::kText, token.content,
                    where);
-    if (added_ids.emplace(token.content, token.id).first->second != token.id) {
-      throw Error(where, "two ids for the added token \"" + token.content + '"');
-    }
   }
-  std::unordered_map<std::string_view, int32_t> ids;
-  for (const auto& [name, value] : object_of(vocab, "the vocabulary", where).items()) {
-    const int64_t id = id_of(value, where);
-    const auto added = added_ids.find(name);
-    if (added != added_ids.end() && added->second == id) continue;
-    if (added != added_ids.end()) throw Error(where, "two ids for the token \"" + name + '"');
+}
+
+using IdsByName = std::unordered_map<std::string_view, int32_t>;
+
+// Names are in the byte-level alphabet, except those of added and special tokens. Returns the ids
+// of the ordinary ones.
+IdsByName enter_tokens(Vocabulary& vocabulary, const NamedIds& tokens,
+                       const std::vector<AddedToken>& added, const std::string& where) {
+  std::map<std::string_view, int64_t> added_ids;
+  for (const AddedToken& token : added) {
+    const auto known = added_ids.emplace(token.content, token.id).first;
+    if (known->second != token.id) throw Error(where, "two ids for the token " + token.content);
+  }
+  IdsByName ids;
+  ids.reserve(tokens.size());
+  for (const auto& [name, id] : tokens) {
+    const auto known = added_ids.find(name);
+    if (known != added_ids.end()) {
+      if (known->second != id) throw Error(where, "two ids for the token " + name);
+      continue;
+    }
     if (is_whisper_special(name)) {
       vocabulary.set(id, TokenKind::kSpecial, name, where);
       continue;
@@ -109,52 +110,61 @@ Vocabulary make_vocabulary(const json& vocab, const MergeNames& merges,
     }
     const TokenKind kind = bytes->empty() ? TokenKind::kAbsent : TokenKind::kOrdinary;
     vocabulary.set(id, kind, *std::move(bytes), where);
-    ids.emplace(name, static_cast<int32_t>(id));
+    const auto entered = ids.emplace(name, static_cast<int32_t>(id)).first;
+    if (entered->second != id) throw Error(where, "two ids for the token " + name);
   }
-  const auto id_by_name = [&](const std::string& name) {
+  return ids;
+}
+
+// Each merge is "left right".
+void enter_merges(Vocabulary& vocabulary, const std::vector<std::string>& merges,
+                  const IdsByName& ids, const std::string& where) {
+  const auto id_by_name = [&](std::string_view name) {
     const auto found = ids.find(name);
     if (found != ids.end()) return found->second;
-    throw Error(where, "a merge uses \"" + name + "\", which is not in the vocabulary");
+    throw Error(where,
+                "a merge uses \"" + std::string(name) + "\", which is not in the vocabulary");
   };
   vocabulary.merges.reserve(merges.size());
-  for (const auto& [left, right] : merges) {
-    vocabulary.merges.push_back({id_by_name(left), id_by_name(right), id_by_name(left + right)});
+  std::string joined;
+  for (const std::string_view merge : merges) {
+    const size_t space = merge.find(' ');
+    if (space == std::string_view::npos || merge.find(' ', space + 1) != std::string_view::npos) {
+      throw Error(where, "a merge is not two tokens: \"" + std::string(merge.substr(0, 80)) + '"');
+    }
+    const std::string_view left = merge.substr(0, space);
+    const std::string_view right = merge.substr(space + 1);
+    joined.assign(left).append(right);
+    vocabulary.merges.push_back({id_by_name(left), id_by_name(right), id_by_name(joined)});
   }
+}
+
+Vocabulary make_vocabulary(const NamedIds& tokens, const std::vector<std::string>& merges,
+                           const std::vector<AddedToken>& added, const std::string& where) {
+  Vocabulary vocabulary;
+  enter_added_tokens(vocabulary, added, where);
+  const IdsByName ids = enter_tokens(vocabulary, tokens, added, where);
+  enter_merges(vocabulary, merges, ids, where);
   return vocabulary;
 }
 
-// "a b"
-std::pair<std::string, std::string> split_merge(std::string_view line, const std::string& where) {
-  const size_t space = line.find(' ');
-  if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
-    throw Error(where, "a merge is not two tokens: \"" + std::string(line.substr(0, 80)) + '"');
+NamedIds read_vocab(const std::filesystem::path& path) {
+  const json document = read_json(path);
+  NamedIds tokens;
+  for (const auto& [name, id] : object_of(document, "the document", path.string()).items()) {
+    tokens.emplace_back(name, id_of(id, path.string()));
   }
-  return {std::string(line.substr(0, space)), std::string(line.substr(space + 1))};
+  return tokens;
 }
 
-MergeNames merges_of(const json& list, const std::string& where) {
-  MergeNames merges;
-  for (const json& merge : array_of(list, "merges", where)) {
-    if (merge.is_array() && merge.size() == 2) {
-      merges.emplace_back(string_of(merge[0], "a merge", where),
-                          string_of(merge[1], "a merge", where));
-    } else {
-      merges.push_back(split_merge(string_of(merge, "a merge", where), where));
-    }
-  }
-  return merges;
-}
-
-MergeNames read_merges(const std::filesystem::path& path) {
+std::vector<std::string> read_merges(const std::filesystem::path& path) {
   const std::string text = read_file(path, kMaxFileBytes);
-  MergeNames merges;
+  std::vector<std::string> merges;
   for (std::string_view rest = text; !rest.empty();) {
-    const size_t end = std::min(rest.find('\n'), rest.size() - 1);
-    std::string_view line = rest.substr(0, end + 1);
-    rest.remove_prefix(line.size());
-    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
-    if (line.empty() || line.starts_with("#version")) continue;
-    merges.push_back(split_merge(line, path.string()));
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!line.empty() && !line.starts_with("#version")) merges.emplace_back(line);
   }
   return merges;
 }
@@ -237,102 +247,24 @@ std::vector<AddedToken> read_added_tokens(const std::filesystem::path& folder) {
 }  // namespace
 
 Vocabulary vocabulary_from_tokenizer_json(std::string_view text, const std::string& where) {
-  const json root = parse(text, where);
-  const json& model = member(root, "model", where);
-  check_pipeline(root, model, where);
+  const TokenizerDocument document = read_tokenizer_document(text, where);
+  const json& model = member(document.rest, "model", where);
+  check_pipeline(document.rest, model, where);
   std::vector<AddedToken> added;
-  if (const json& tokens = member(root, "added_tokens", where); !tokens.is_null()) {
+  if (const json& tokens = member(document.rest, "added_tokens", where); !tokens.is_null()) {
     for (const json& entry : array_of(tokens, "added_tokens", where)) {
       added.push_back(added_token(entry, id_of(member(entry, "id", where), where), where));
     }
   }
-  Vocabulary vocabulary =
-      make_vocabulary(member(model, "vocab", where),
-                      merges_of(member(model, "merges", where), where), added, where);
+  Vocabulary vocabulary = make_vocabulary(document.vocab, document.merges, added, where);
   vocabulary.ignore_merges =
       bool_of(member(model, "ignore_merges", where), false, "ignore_merges", where);
   return vocabulary;
 }
 
 Vocabulary vocabulary_from_folder(const std::filesystem::path& folder) {
-  const json vocab = read_json(folder / "vocab.json");
-  return make_vocabulary(vocab, read_merges(folder / "merges.txt"), read_added_tokens(folder),
-                         folder.string());
-}
-
-namespace {
-
-std::string json_string(std::string_view text) {
-  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::string json_name(const Token& token) {
-  return json_string(token.kind == TokenKind::kOrdinary ? to_byte_level(token.text) : token.text);
-}
-
-void append_entry(std::string& list, std::string_view entry, std::string_view separator) {
-  if (!list.empty()) list += separator;
-  list += entry;
-}
-
-std::string added_tokens_json(const Vocabulary& vocabulary) {
-  std::string list;
-  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    const Token& token = vocabulary.tokens[id];
-    if (token.kind != TokenKind::kSpecial && token.kind != TokenKind::kText) continue;
-    std::string entry = R"({"id":)" + std::to_string(id);
-    entry.append(R"(,"content":)").append(json_name(token));
-    entry += R"(,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":)";
-    // Hugging Face marks Whisper's timestamps as added but not special.
-    entry +=
-        token.kind == TokenKind::kSpecial && !is_timestamp_name(token.text) ? "true}" : "false}";
-    append_entry(list, entry, ",\n");
-  }
-  return list;
-}
-
-// Added tokens are entered too: Hugging Face numbers them anew unless the model knows them.
-std::string vocab_json(const Vocabulary& vocabulary) {
-  std::string list;
-  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    const Token& token = vocabulary.tokens[id];
-    if (token.kind == TokenKind::kAbsent) continue;
-    append_entry(list, json_name(token).append(":").append(std::to_string(id)), ",");
-  }
-  return list;
-}
-
-std::string merges_json(const Vocabulary& vocabulary) {
-  std::string list;
-  for (const Merge& merge : vocabulary.merges) {
-    const std::string left = to_byte_level(vocabulary.tokens[static_cast<size_t>(merge.left)].text);
-    const std::string right =
-        to_byte_level(vocabulary.tokens[static_cast<size_t>(merge.right)].text);
-    append_entry(list, json_string(left + ' ' + right), ",");
-  }
-  return list;
-}
-
-}  // namespace
-
-std::string to_tokenizer_json(const Vocabulary& vocabulary) {
-  std::string text = R"({"version":"1.0","truncation":null,"padding":null,
-"added_tokens":[)";
-  text += added_tokens_json(vocabulary);
-  text += R"(],
-"normalizer":null,
-"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},
-"post_processor":null,
-"decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},
-"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,
-"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":)";
-  text += vocabulary.ignore_merges ? "true" : "false";
-  text += ",\n\"vocab\":{";
-  text += vocab_json(vocabulary);
-  text += "},\n\"merges\":[";
-  text += merges_json(vocabulary);
-  text += "]}}\n";
-  return text;
+  return make_vocabulary(read_vocab(folder / "vocab.json"), read_merges(folder / "merges.txt"),
+                         read_added_tokens(folder), folder.string());
 }
 
 }  // namespace parley::text

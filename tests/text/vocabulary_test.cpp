@@ -233,11 +233,14 @@ TEST(Vocabulary, HostileIdsAreRefused) {
 TEST(Vocabulary, HostileStructureIsRefused) {
   expect_refused("", "JSON");
   expect_refused("{", "JSON");
-  expect_refused("[1,2]", "no object");
-  expect_refused("null", "no object");
-  expect_refused("{}", "no object");
+  expect_refused("[1,2]", "not an object");
+  expect_refused("null", "not an object");
+  expect_refused("{}", "not an object");
   expect_refused("\xFF", "JSON");
-  expect_refused(std::string(1 << 20, '['), "JSON");
+  expect_refused(std::string(1 << 20, '['), "nested too deep");
+  std::string wide = "[0";
+  for (int i = 0; i < 1 << 20; ++i) wide += ",0";
+  expect_refused(wide + "]", "too many values");
   expect_refused(std::string(17 << 20, ' '), "too long");
   expect_refused(changed([](json& d) { d["model"]["vocab"] = json::array(); }), "not an object");
   expect_refused(changed([](json& d) { d["model"].erase("vocab"); }), "not an object");
@@ -246,14 +249,14 @@ TEST(Vocabulary, HostileStructureIsRefused) {
   expect_refused(changed([](json& d) { d["model"]["merges"].push_back("ab"); }), "not two tokens");
   expect_refused(changed([](json& d) { d["model"]["merges"].push_back("a b c"); }),
                  "not two tokens");
-  expect_refused(changed([](json& d) {
-                   d["model"]["merges"].push_back({"a", "b", "c"});
-                 }),
-                 "not a string");
-  expect_refused(changed([](json& d) {
-                   d["model"]["merges"].push_back({"a", 5});
-                 }),
-                 "not a string");
+  for (const json& merge : {json{"a", "b", "c"}, json{"a", "b c"}, json{"a"}, json("abc")}) {
+    expect_refused(changed([&](json& d) { d["model"]["merges"].push_back(merge); }),
+                   "not two tokens");
+  }
+  for (const json& merge : {json{"a", 5}, json(5), json::object(), json(nullptr)}) {
+    expect_refused(changed([&](json& d) { d["model"]["merges"].push_back(merge); }),
+                   "not a string or two");
+  }
   expect_refused(changed([](json& d) { d["model"]["merges"].push_back("q zzz"); }),
                  "not in the vocabulary");
   expect_refused(changed([](json& d) { d["model"]["vocab"].erase("A"); }),
