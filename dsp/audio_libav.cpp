@@ -1,4 +1,4 @@
-// Decoding by libavformat and libavcodec: the audio of videos, m4a, aac, wma, …
+// Decoding by libavformat and libavcodec: the audio of videos, MP3, m4a, aac, wma, …
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -197,10 +197,15 @@ class LibavSource : public AudioSource {
   bool take_frame() {
     const int channels = frame_->ch_layout.nb_channels;
     if (frame_->nb_samples <= 0) return false;
-    if (frame_->sample_rate != rate_) {
+    if (frame_->sample_rate !=
+        rate_) {  // one such frame is damage, a second of them is another stream
+      truncated_ = true;
+      foreign_ += frame_->nb_samples;
+      if (foreign_ < rate_) return false;
       throw Error(input_->name(), "changes its sample rate in the middle",
                   "convert it to WAV first");
     }
+    foreign_ = 0;
     check(input_->name(), frame_->sample_rate, channels);
     interleaved_.resize(static_cast<size_t>(frame_->nb_samples) * static_cast<size_t>(channels));
     interleave(*frame_, interleaved_.data(), input_->name());
@@ -241,6 +246,7 @@ class LibavSource : public AudioSource {
   std::vector<float> mono_;
   size_t taken_ = 0;  // of mono_
   int64_t position_ = 0;
+  int64_t foreign_ = 0;  // samples in a row that had another rate
 };
 
 }  // namespace

@@ -21,6 +21,13 @@ namespace {
 
 constexpr size_t kBlock = 4096;  // source frames read at a time
 
+// An MPEG frame or the tag before it. libsndfile would read MP3 too, but libmpg123 in it prints
+// what it thinks of the file.
+bool is_mpeg(std::string_view magic) {
+  return magic.starts_with("ID3") ||
+         (magic.starts_with('\xFF') && magic.size() > 1 && (magic[1] & 0xE0) == 0xE0);
+}
+
 std::unique_ptr<AudioSource> open_source(const std::shared_ptr<ByteInput>& input,
                                          const std::optional<RawFormat>& raw) {
   if (raw) {
@@ -32,6 +39,7 @@ std::unique_ptr<AudioSource> open_source(const std::shared_ptr<ByteInput>& input
   const bool streams =
       magic.size() == 12 && magic.substr(0, 4) == "RIFF" && magic.substr(8) == "WAVE";
   if (input->is_stream() && !streams) input->spool();
+  if (is_mpeg(magic)) return open_libav(input);
   if (auto source = open_sndfile(input, raw)) return source;
   if (input->is_stream()) input->spool();
   return open_libav(input);

@@ -1,4 +1,4 @@
-// Decoding by libsndfile: WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, AU, CAF, … and headerless
+// Decoding by libsndfile: WAV, FLAC, Ogg Vorbis and Opus, AIFF, AU, CAF, … and headerless
 // samples.
 #include <sndfile.h>
 
