@@ -1,0 +1,48 @@
+// Public checkpoints, in whatever format they come: named tensors that can be read as f32, part by
+// part.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "nn/tensor.h"
+#include "stage/whisper_layout.h"
+
+namespace parley::stage {
+
+// A tensor of a checkpoint, under our name ("encoder.conv1.weight").
+class SourceTensor {
+ public:
+  virtual ~SourceTensor() = default;
+  virtual nn::Shape shape() const = 0;
+  // The type that stores the tensor without loss: f32, f16, or bf16; f32 for quantized ones.
+  virtual nn::DType dtype() const = 0;
+  // Elements [first, first + out.size()) in row-major order. `first` must be a multiple of
+  // kReadAlignment.
+  virtual void read(int64_t first, std::span<float> out) const = 0;
+
+  static constexpr int64_t kReadAlignment = 256;  // whole blocks of every quantized type
+};
+
+// Everything that a conversion needs to know about a Whisper checkpoint.
+struct WhisperCheckpoint {
+  std::shared_ptr<const void> storage;  // what the tensors read from
+  std::string where;                    // path, for messages
+  std::string format;                   // "huggingface", "openai", "ggml"
+  WhisperDims dims;
+  std::map<std::string, std::unique_ptr<SourceTensor>> tensors;
+  // Generation facts as in generation_config.json; absent ones are derived (convert.cpp).
+  nlohmann::json generation = nlohmann::json::object();
+  // Byte tokens in the order of their ids, when the checkpoint itself holds its vocabulary (ggml).
+  std::vector<std::string> vocabulary;
+  std::vector<std::filesystem::path> files;  // the weights, for the digest of the source
+  std::string licence;
+};
+
+}  // namespace parley::stage

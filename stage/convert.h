@@ -1,0 +1,42 @@
+// Public checkpoints to model folders.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+namespace parley::stage {
+
+enum class WeightStorage {
+  kF16,  // matrices and convolutions are rounded to f16
+  kF32,  // nothing is rounded: f32, or the 16-bit type that the source has
+};
+
+struct ConvertProgress {
+  std::string tensor;       // the one just written
+  uint64_t done_bytes = 0;  // of all weights
+  uint64_t total_bytes = 0;
+};
+
+struct ConvertOptions {
+  std::string name = {};  // of the model; default: the source's
+  WeightStorage weights = WeightStorage::kF16;
+  std::filesystem::path tokenizer =
+      {};  // folder, tokenizer.json or .tiktoken file; default: the source's own
+  std::function<void(const ConvertProgress&)> progress = {};
+};
+
+// Converts a Whisper checkpoint to a model folder (docs/formats.md). Sources: a folder of Hugging
+// Face transformers (safetensors or pytorch_model.bin, in shards or whole), a .pt file of
+// openai/whisper (needs options.tokenizer), or a ggml-*.bin file of whisper.cpp. Vectors (biases,
+// norms) and position embeddings are stored as f32.
+//
+// Every tensor's shape is checked against the configuration; missing and unexpected ones are named.
+// The folder is written beside `destination` under a temporary name and renamed when it is
+// complete: interrupted, the conversion leaves nothing under the final name. An existing model
+// folder is replaced; anything else there is refused. Throws Error.
+void convert(const std::filesystem::path& source, const std::filesystem::path& destination,
+             const ConvertOptions& options = {});
+
+}  // namespace parley::stage

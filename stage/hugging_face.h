@@ -1,0 +1,18 @@
+// Whisper checkpoints as transformers' save_pretrained() writes them: config.json beside
+// model.safetensors or pytorch_model.bin, either of them also in shards with an index.
+#pragma once
+
+#include <filesystem>
+
+#include "stage/checkpoint.h"
+
+namespace parley::stage {
+
+// Throws Error naming the file and what is wrong with it.
+WhisperCheckpoint open_hugging_face(const std::filesystem::path& folder);
+
+// config.json as a Whisper's dimensions. Throws Error when it is another architecture or something
+// is missing.
+WhisperDims parse_whisper_config(const nlohmann::json& config, const std::string& where);
+
+}  // namespace parley::stage
