@@ -19,6 +19,10 @@ constexpr int kIoBuffer = 1 << 16;  // bytes
 constexpr int64_t kMaxFrameSamples =
     1 << 20;  // of a packet, per channel; real ones have a few thousand
 
+constexpr int64_t kMinDelay =
+    AV_TIME_BASE / 20;  // of the audio in a video, in libav's microseconds
+constexpr int64_t kMaxDelay = int64_t{AV_TIME_BASE} * 3600;
+
 struct FreeFormat {
   void operator()(AVFormatContext* format) const { avformat_close_input(&format); }
 };
@@ -91,6 +95,13 @@ class LibavSource : public AudioSource {
   size_t read(std::span<float> out) override {
     size_t done = 0;
     while (done < out.size()) {
+      if (delay_ > 0) {
+        const auto silence = std::min(out.size() - done, static_cast<size_t>(delay_));
+        std::fill_n(out.data() + done, silence, 0.0f);
+        delay_ -= static_cast<int64_t>(silence);
+        done += silence;
+        continue;
+      }
       if (taken_ == mono_.size() && !decode()) break;
       const size_t count = std::min(out.size() - done, mono_.size() - taken_);
       std::copy_n(mono_.data() + taken_, count, out.data() + done);
@@ -167,13 +178,31 @@ class LibavSource : public AudioSource {
     }
     rate_ = codec_->sample_rate;
     check(input_->name(), rate_, codec_->ch_layout.nb_channels);
+    find_length(stream);
+  }
+
+  void find_length(const AVStream& stream) {
+    const AVRational samples{1, rate_};
+    find_delay(stream, samples);
     const bool guessed = format_->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE;
     if (stream.duration != AV_NOPTS_VALUE && stream.duration > 0) {
-      frames_ = av_rescale_q(stream.duration, stream.time_base, AVRational{1, rate_});
+      frames_ = delay_ + av_rescale_q(stream.duration, stream.time_base, samples);
+      length_is_certain_ = !guessed;
     } else if (format_->duration != AV_NOPTS_VALUE && format_->duration > 0) {
-      frames_ = av_rescale_q(format_->duration, AV_TIME_BASE_Q, AVRational{1, rate_});
+      frames_ = av_rescale_q(format_->duration, AV_TIME_BASE_Q, samples);
+      length_is_certain_ = !guessed && format_->nb_streams == 1;  // the picture may last longer
     }
-    length_is_certain_ = frames_ > 0 && !guessed;
+  }
+
+  // Sound that begins after the picture is preceded by silence, so that times are times of the
+  // video. Less than kMinDelay is the padding of an encoder.
+  void find_delay(const AVStream& stream, AVRational samples) {
+    if (stream.start_time == AV_NOPTS_VALUE || format_->start_time == AV_NOPTS_VALUE) return;
+    const int64_t delay =
+        av_rescale_q(stream.start_time, stream.time_base, AV_TIME_BASE_Q) - format_->start_time;
+    if (delay < kMinDelay || delay > kMaxDelay) return;
+    delay_ = av_rescale_q(delay, AV_TIME_BASE_Q, samples);
+    position_ = delay_;
   }
 
   // The next decoded samples into mono_; false at the end.
@@ -189,7 +218,9 @@ class LibavSource : public AudioSource {
         if (length_is_certain_ && position_ + rate_ < frames_) truncated_ = true;
         return false;
       } else {
-        truncated_ = true;  // a damaged frame: the decoder goes on with the next
+        truncated_ = true;  // a damaged frame: go on with the next
+        if (drained_) return false;
+        send_packet();
       }
     }
   }
@@ -221,6 +252,7 @@ class LibavSource : public AudioSource {
     rethrow();
     if (got < 0) {
       if (got != AVERROR_EOF) truncated_ = true;
+      drained_ = true;
       avcodec_send_packet(codec_.get(), nullptr);  // no more: the decoder gives what it holds
       return;
     }
@@ -242,9 +274,11 @@ class LibavSource : public AudioSource {
   std::unique_ptr<AVFrame, FreeFrame> frame_;
   int stream_ = -1;
   bool length_is_certain_ = false;
+  bool drained_ = false;  // the container has no more packets
   std::vector<float> interleaved_;
   std::vector<float> mono_;
-  size_t taken_ = 0;  // of mono_
+  size_t taken_ = 0;   // of mono_
+  int64_t delay_ = 0;  // samples of silence still to come before the first
   int64_t position_ = 0;
   int64_t foreign_ = 0;  // samples in a row that had another rate
 };

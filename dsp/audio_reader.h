@@ -27,6 +27,9 @@ struct RawFormat {
 // sample 0 on sample 0 (no delay, no drift, n frames become n * 16000 / rate samples to within
 // one). 16 kHz mono passes bit-exactly. Not thread-safe.
 //
+// Audio that begins later than the picture of a video is preceded by silence: times are times of
+// the file.
+//
 // Hostile input costs bounded memory and ends in an Error: 1 to 64 channels at 1 to 768 kHz are
 // accepted, and a container cannot make the reader open other files. The first reader sets libav's
 // log level to quiet, which is global to the process.

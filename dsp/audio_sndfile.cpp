@@ -125,13 +125,15 @@ class SndfileSource : public AudioSource {
       truncated_ = wav->bytes > input.size() - wav->data;
       return true;
     }
-    const bool longer = input.size() - wav->data > wav->bytes;
+    const bool longer = input.size() - wav->data > wav->bytes + kMaxTrailer;
     if (wav->bytes == 0 || input.is_stream() || longer) {
       input.patch_u32le(4, 8);
       input.patch_u32le(wav->size_field, 0);
     }
     return !input.is_stream();
   }
+
+  static constexpr int64_t kMaxTrailer = 1 << 20;  // bytes of chunks behind the samples
 
   VirtualFile bytes_;
   std::unique_ptr<SNDFILE, Close> file_;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <numbers>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -220,27 +221,25 @@ void normalize(nn::Tensor mel, float maximum) {
 
 LogMelStream::LogMelStream(const LogMel& log_mel) : log_mel_(log_mel) {}
 
-void LogMelStream::push(std::span<const float> samples) {
-  samples_.insert(samples_.end(), samples.begin(), samples.end());
-}
+void LogMelStream::push(std::span<const float> samples) { samples_.push(samples); }
 
 void LogMelStream::finish() {
   finished_ = true;
   // Frames that the reference computes in the zeros behind the clip, and that still hear its end.
   const LogMelConfig& config = log_mel_.config();
-  const int64_t total = first_sample_ + static_cast<int64_t>(samples_.size());
-  const int64_t frames = total / config.hop_length;
-  const int64_t beyond = log_mel_.audible_frames(total) - frames;
+  const int64_t frames = samples_.end() / config.hop_length;
+  const int64_t beyond = log_mel_.audible_frames(samples_.end()) - frames;
   if (beyond <= 0) return;
   nn::Buffer memory(static_cast<size_t>(beyond * config.n_mels) * sizeof(float));
   const nn::Tensor rest(memory.data(), {beyond, config.n_mels}, nn::DType::kF32);
-  log_mel_.plan_->run({samples_, first_sample_}, frames, rest);
+  log_mel_.plan_->run({samples_.view(samples_.begin(), samples_.end()), samples_.begin()}, frames,
+                      rest);
   maximum_ = std::max(maximum_, dsp::maximum(rest));
 }
 
 int64_t LogMelStream::available() const {
   const int64_t hop = log_mel_.config().hop_length, half = log_mel_.config().n_fft / 2;
-  const int64_t total = first_sample_ + static_cast<int64_t>(samples_.size());
+  const int64_t total = samples_.end();
   if (finished_) return total / hop - next_frame_;
   // Frame 0 reflects the samples up to `half`; frame t needs those before t * hop + half.
   return total <= half ? 0 : (total - half) / hop + 1 - next_frame_;
@@ -251,14 +250,12 @@ void LogMelStream::pop(nn::Tensor out) {
     throw Error("log-mel stream", "has " + std::to_string(available()) + " frames, not " +
                                       std::to_string(out.rows()));
   }
-  log_mel_.plan_->run({samples_, first_sample_}, next_frame_, out);
+  log_mel_.plan_->run({samples_.view(samples_.begin(), samples_.end()), samples_.begin()},
+                      next_frame_, out);
   maximum_ = std::max(maximum_, dsp::maximum(out));
   next_frame_ += out.rows();
   const LogMelConfig& config = log_mel_.config();
-  const int64_t needed = std::max<int64_t>(0, next_frame_ * config.hop_length - config.n_fft / 2);
-  const auto passed = std::min(needed - first_sample_, static_cast<int64_t>(samples_.size()));
-  samples_.erase(samples_.begin(), samples_.begin() + passed);
-  first_sample_ += passed;
+  samples_.discard_before(next_frame_ * config.hop_length - config.n_fft / 2);
 }
 
 int64_t LogMelStream::next_frame() const { return next_frame_; }

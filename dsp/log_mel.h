@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
+#include "dsp/sample_store.h"
 #include "nn/tensor.h"
 
 namespace parley::dsp {
@@ -77,8 +77,7 @@ class LogMelStream {
 
  private:
   const LogMel& log_mel_;
-  std::vector<float> samples_;  // of the clip, from first_sample_ on
-  int64_t first_sample_ = 0;
+  SampleStore samples_;
   int64_t next_frame_ = 0;
   float maximum_ = -10;
   bool finished_ = false;

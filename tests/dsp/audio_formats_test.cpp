@@ -175,6 +175,24 @@ TEST(AudioReader, AVideoWithoutSoundHasNoAudio) {
       std::string::npos);
 }
 
+TEST(AudioReader, SoundThatBeginsLateIsPrecededBySilence) {
+  test::TemporaryFolder folder;
+  MAKE_WITH_FFMPEG(folder, "plain.mkv", "-map 0:a -map 1:v -c:a flac -c:v mpeg4");
+  const std::string plain = (folder.path() / "plain.mkv").string(),
+                    late = (folder.path() / "late.mkv").string();
+  ASSERT_EQ(std::system(("ffmpeg -v error -nostdin -itsoffset 0.5 -i " + plain + " -i " + plain +
+                         " -map 0:a -map 1:v -c copy " + late)
+                            .c_str()),
+            0);
+  AudioReader on_time = AudioReader::open(plain), delayed = AudioReader::open(late);
+  std::vector<float> expected(kSampleRate / 2);
+  const auto sound = test::read_all(on_time);
+  expected.insert(expected.end(), sound.begin(), sound.end());
+  EXPECT_LT(difference(test::read_all(delayed), expected, 1), 0.01f);
+  EXPECT_NEAR(delayed.duration_hint(), 1.5, 0.05);
+  EXPECT_FALSE(delayed.truncated());
+}
+
 TEST(AudioReader, APlaylistCannotNameOtherFiles) {
   test::TemporaryFolder folder;
   MAKE_WITH_FFMPEG(folder, "secret.m4a", "-map 0:a -c:a aac");
