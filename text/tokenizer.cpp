@@ -106,20 +106,24 @@ Tokenizer Tokenizer::from_tiktoken(const std::filesystem::path& path, int vocab_
 }
 
 Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, int vocab_size) {
-  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name); };
+  const auto has = [&](const std::filesystem::path& name) {
+    std::error_code unreadable;
+    return std::filesystem::exists(folder / name, unreadable);
+  };
   if (has("tokenizer.json")) return from_path(folder / "tokenizer.json");
   if (has("vocab.json") && has("merges.txt")) {
     return Tokenizer(vocabulary_from_folder(folder), folder.string());
   }
   const std::filesystem::path tiktoken = tiktoken_file(folder, vocab_size);
-  if (std::filesystem::exists(tiktoken)) return from_tiktoken(tiktoken, vocab_size);
+  if (has(tiktoken.filename())) return from_tiktoken(tiktoken, vocab_size);
   throw Error(
       folder.string(), has("vocab.json") ? "vocab.json is without merges.txt" : "has no tokenizer",
       "needed: tokenizer.json, or vocab.json and merges.txt, or " + tiktoken.filename().string());
 }
 
 Tokenizer Tokenizer::from_path(const std::filesystem::path& path, int vocab_size) {
-  if (std::filesystem::is_directory(path)) return from_folder(path, vocab_size);
+  std::error_code unreadable;
+  if (std::filesystem::is_directory(path, unreadable)) return from_folder(path, vocab_size);
   if (path.extension() == ".tiktoken") return from_tiktoken(path, vocab_size);
   return from_json(read_file(path, kMaxTokenizerBytes), path.string());
 }

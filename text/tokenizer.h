@@ -64,8 +64,7 @@ class Tokenizer {
   SpecialTokens special_;
   std::array<int32_t, 256> byte_ids_;
   Bpe bpe_;
-  std::unordered_map<std::string, int32_t>
-      whole_tokens_;  // filled when the vocabulary ignores merges
+  std::unordered_map<std::string, int32_t> whole_tokens_;  // used when merges are ignored
   Pretokenizer pretokenizer_;
 };
 

@@ -16,6 +16,7 @@ inline constexpr size_t kMaxTokenizerBytes = size_t{16}
 
 using NamedIds = std::vector<std::pair<std::string, int64_t>>;
 
+// NOLINTNEXTLINE(bugprone-exception-escape): moving JSON does not throw
 struct TokenizerDocument {
   nlohmann::json rest;              // without model.vocab and model.merges
   NamedIds vocab;                   // in the order of the file

@@ -100,7 +100,7 @@ std::string Utf8Stream::push(std::string_view bytes) {
 }
 
 std::string Utf8Stream::finish() {
-  const std::string text = replace_invalid_utf8(held_);
+  std::string text = replace_invalid_utf8(held_);
   held_.clear();
   return text;
 }

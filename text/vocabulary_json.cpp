@@ -38,10 +38,10 @@ json read_json(const std::filesystem::path& path) {
 
 // The member of an object; null when it is missing.
 const json& member(const json& object, const char* name, const std::string& where) {
-  static const json kNull;
+  static const json missing;
   if (!object.is_object()) throw Error(where, std::string("no object around \"") + name + '"');
   const auto found = object.find(name);
-  return found == object.end() ? kNull : *found;
+  return found == object.end() ? missing : *found;
 }
 
 const std::string& string_of(const json& value, const char* name, const std::string& where) {
@@ -185,7 +185,7 @@ void check_pipeline(const json& root, const json& model, const std::string& wher
   if (!dropout.is_null() && dropout != 0) refuse("the model has dropout");
   for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const json& value = member(model, affix, where);
-    if (!value.is_null() && value != "") refuse(std::string("the model has a ") + affix);
+    if (!value.is_null() && value != json("")) refuse(std::string("the model has a ") + affix);
   }
   if (!member(root, "normalizer", where).is_null()) refuse("the tokenizer has a normalizer");
   const json& splitter = member(root, "pre_tokenizer", where);
@@ -213,35 +213,41 @@ std::set<std::string> special_names(const json& map, const std::string& where) {
   return names;
 }
 
-std::vector<AddedToken> read_added_tokens(const std::filesystem::path& folder) {
-  std::vector<AddedToken> added;
-  if (const auto path = folder / "added_tokens.json"; std::filesystem::exists(path)) {
-    std::set<std::string> special;
-    if (const auto map = folder / "special_tokens_map.json"; std::filesystem::exists(map)) {
-      special = special_names(read_json(map), map.string());
-    }
-    const json tokens = read_json(path);
-    for (const auto& [name, id] : object_of(tokens, "the document", path.string()).items()) {
-      added.push_back({id_of(id, path.string()), name, special.contains(name)});
-    }
+bool file_exists(const std::filesystem::path& path) {
+  std::error_code unreadable;
+  return std::filesystem::exists(path, unreadable);
+}
+
+// {"<|en|>": 50259, ...}; which of them are special, another file says.
+void read_added_tokens(const std::filesystem::path& folder, std::vector<AddedToken>& added) {
+  const auto path = folder / "added_tokens.json";
+  const auto map = folder / "special_tokens_map.json";
+  if (!file_exists(path)) return;
+  std::set<std::string> special;
+  if (file_exists(map)) special = special_names(read_json(map), map.string());
+  const json tokens = read_json(path);
+  for (const auto& [name, id] : object_of(tokens, "the document", path.string()).items()) {
+    added.push_back({id_of(id, path.string()), name, special.contains(name)});
   }
-  if (const auto path = folder / "tokenizer_config.json"; std::filesystem::exists(path)) {
-    const json config = read_json(path);
-    const std::string where = path.string();
-    const json& decoder = member(config, "added_tokens_decoder", where);
-    if (decoder.is_null()) return added;
-    std::set<int64_t> known;
-    for (const AddedToken& token : added) known.insert(token.id);
-    for (const auto& [key, entry] : object_of(decoder, "added_tokens_decoder", where).items()) {
-      if (key.empty() || key.size() > 7 ||
-          key.find_first_not_of("0123456789") != std::string::npos) {
-        throw Error(where, "a key of added_tokens_decoder is not a token id");
-      }
-      const AddedToken token = added_token(entry, std::stoi(key), where);
-      if (!known.contains(token.id)) added.push_back(token);
+}
+
+// {"added_tokens_decoder": {"50259": {"content": "<|en|>", "special": true}, ...}}
+void read_tokenizer_config(const std::filesystem::path& folder, std::vector<AddedToken>& added) {
+  const auto path = folder / "tokenizer_config.json";
+  const std::string where = path.string();
+  if (!file_exists(path)) return;
+  const json config = read_json(path);
+  const json& decoder = member(config, "added_tokens_decoder", where);
+  if (decoder.is_null()) return;
+  std::set<int64_t> known;  // from the other file
+  for (const AddedToken& token : added) known.insert(token.id);
+  for (const auto& [key, entry] : object_of(decoder, "added_tokens_decoder", where).items()) {
+    if (key.empty() || key.size() > 7 || key.find_first_not_of("0123456789") != std::string::npos) {
+      throw Error(where, "a key of added_tokens_decoder is not a token id");
     }
+    const AddedToken token = added_token(entry, std::stoi(key), where);
+    if (!known.contains(token.id)) added.push_back(token);
   }
-  return added;
 }
 
 }  // namespace
@@ -263,8 +269,11 @@ Vocabulary vocabulary_from_tokenizer_json(std::string_view text, const std::stri
 }
 
 Vocabulary vocabulary_from_folder(const std::filesystem::path& folder) {
+  std::vector<AddedToken> added;
+  read_added_tokens(folder, added);
+  read_tokenizer_config(folder, added);
   return make_vocabulary(read_vocab(folder / "vocab.json"), read_merges(folder / "merges.txt"),
-                         read_added_tokens(folder), folder.string());
+                         added, folder.string());
 }
 
 }  // namespace parley::text

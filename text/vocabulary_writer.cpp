@@ -53,10 +53,10 @@ std::string vocab_json(const Vocabulary& vocabulary) {
 std::string merges_json(const Vocabulary& vocabulary) {
   std::string list;
   for (const Merge& merge : vocabulary.merges) {
-    const std::string left = to_byte_level(vocabulary.tokens[static_cast<size_t>(merge.left)].text);
-    const std::string right =
-        to_byte_level(vocabulary.tokens[static_cast<size_t>(merge.right)].text);
-    append_entry(list, json_string(left + ' ' + right), ",");
+    std::string pair = to_byte_level(vocabulary.tokens[static_cast<size_t>(merge.left)].text);
+    pair.append(" ").append(
+        to_byte_level(vocabulary.tokens[static_cast<size_t>(merge.right)].text));
+    append_entry(list, json_string(pair), ",");
   }
   return list;
 }

@@ -43,6 +43,7 @@ const text::Tokenizer* gpt2_tokenizer() {
 
 std::vector<std::string> byte_tokens(const text::Tokenizer& tokenizer) {
   std::vector<std::string> tokens;
+  tokens.reserve(static_cast<size_t>(tokenizer.special().eot));
   for (int id = 0; id < tokenizer.special().eot; ++id) tokens.emplace_back(tokenizer.bytes(id));
   return tokens;
 }

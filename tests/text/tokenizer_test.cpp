@@ -124,6 +124,7 @@ TEST(Tokenizer, NonSpeechTokensOfASmallVocabularyAreNoSpacesOrPartialPunctuation
   const Tokenizer& tokenizer = test::small_tokenizer();
   const std::vector<int32_t> tokens = tokenizer.non_speech_tokens();
   std::vector<std::string> texts;
+  texts.reserve(tokens.size());
   for (const int32_t id : tokens) texts.emplace_back(tokenizer.bytes(id));
   EXPECT_TRUE(std::ranges::is_sorted(tokens));
   for (const char* symbol : {"\"", "(", "[", "|", "~"}) {

@@ -92,6 +92,23 @@ TEST(Vocabulary, FolderOfOlderFilesIsTheSame) {
   EXPECT_EQ(Tokenizer::from_folder(folder.path()).to_tokenizer_json(), expected);
 }
 
+TEST(Vocabulary, FolderTellsSpecialTokensFromText) {
+  const test::TemporaryFolder folder;
+  const json& document = test::small_tokenizer_json();
+  json added = added_by_name(document);
+  added[" Parley!"] = 3000;
+  added["[noise]"] = 3001;
+  write(folder.path() / "vocab.json", document["model"]["vocab"].dump());
+  write(folder.path() / "merges.txt", merges_text(document));
+  write(folder.path() / "added_tokens.json", added.dump());
+  write(folder.path() / "special_tokens_map.json",
+        R"({"eos_token": {"content": "<|endoftext|>"}, "additional_special_tokens": ["[noise]"]})");
+  const auto tokenizer = Tokenizer::from_folder(folder.path());
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{3000, 3001}), " Parley!");
+  write(folder.path() / "special_tokens_map.json", R"({"eos_token": 5})");
+  EXPECT_THROW(Tokenizer::from_folder(folder.path()), Error);
+}
+
 TEST(Vocabulary, FolderSaysWhatIsMissing) {
   const test::TemporaryFolder folder;
   try {
