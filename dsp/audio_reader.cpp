@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kBlock = 4096;  // source frames read at a time
 
+constexpr double kLongest = 1e7;  // seconds, 115 days: a header that promises more lies
+
 // An MPEG frame or the tag before it. libsndfile would read MP3 too, but libmpg123 in it prints
 // what it thinks of the file.
 bool is_mpeg(std::string_view magic) {
@@ -171,6 +173,7 @@ double AudioReader::duration_hint() const {
   const State& state = *state_;
   if (state.source->frames() < 0) return -1;
   const double all = static_cast<double>(state.source->frames()) / state.source->rate();
+  if (all > kLongest) return -1;
   const double limit = static_cast<double>(state.remaining) / kSampleRate;
   const double delivered = static_cast<double>(state.delivered) / kSampleRate;
   return std::min(std::max(0.0, all - state.offset_seconds), delivered + limit);

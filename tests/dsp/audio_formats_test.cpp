@@ -116,6 +116,21 @@ TEST(AudioReader, SixteenKilohertzMonoPassesBitExactly) {
   EXPECT_EQ(reader.non_finite_samples(), 0);
 }
 
+TEST(AudioReader, AnAbsurdLengthIsNotBelieved) {
+  test::TemporaryFolder folder;
+  const auto path = folder.path() / "a.flac";
+  write_sndfile(path, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 1000, 1, test::noise(5000, 0.2, 1));
+  std::string bytes = test::read_bytes(path);
+  ASSERT_EQ(bytes.substr(0, 4), "fLaC");
+  bytes[21] |= 0x0F;  // STREAMINFO: 36 bits of total samples
+  bytes.replace(22, 4, "\xFF\xFF\xFF\xFF");
+  test::write_file(path, bytes);
+  AudioReader reader = AudioReader::open(path);
+  EXPECT_EQ(reader.duration_hint(), -1);
+  EXPECT_EQ(test::read_all(reader).size(), 80000u);
+  EXPECT_TRUE(reader.truncated());
+}
+
 TEST(AudioReader, BlockSizesChangeNothing) {
   test::TemporaryFolder folder;
   const auto path = folder.path() / "a.flac";
