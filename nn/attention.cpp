@@ -227,6 +227,47 @@ void store_position(const Segment& segment, int64_t position, int64_t head_dim, 
   }
 }
 
+namespace {
+
+// Keys [positions, head_dim] with rows `stride` apart -> [head_dim][capacity], in tiles that fit the first-level cache.
+template <class T, class Convert>
+void transpose_keys(const float* k, int64_t stride, int64_t positions, int64_t head_dim, int64_t capacity, T* keys, Convert convert) {
+  constexpr int64_t kTile = 32;
+  for (int64_t begin = 0; begin < positions; begin += kTile) {
+    const int64_t end = std::min(begin + kTile, positions);
+    for (int64_t d = 0; d < head_dim; ++d) {
+      float column[kTile];
+      for (int64_t t = begin; t < end; ++t) column[t - begin] = k[t * stride + d];
+      convert(column, end - begin, keys + d * capacity + begin);
+    }
+  }
+}
+
+}  // namespace
+
+void store_positions(Context& ctx, std::span<const Segment> segments, int64_t head_dim, bool f16, const Tensor& kv) {
+  const auto heads = static_cast<int64_t>(segments.size());
+  const int64_t positions = kv.rows();
+#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic)
+  for (int64_t head = 0; head < heads; ++head) {
+    const Segment& segment = segments[static_cast<size_t>(head)];
+    const float* k = kv.f32() + head * head_dim;
+    const float* v = k + heads * head_dim;
+    void* keys = const_cast<void*>(segment.keys);
+    void* values = const_cast<void*>(segment.values);
+    if (f16) {
+      transpose_keys(k, kv.row_stride, positions, head_dim, segment.capacity, static_cast<uint16_t*>(keys), kernels::f32_to_f16_row);
+      for (int64_t t = 0; t < positions; ++t) {
+        kernels::f32_to_f16_row(v + t * kv.row_stride, head_dim, static_cast<uint16_t*>(values) + t * head_dim);
+      }
+    } else {
+      transpose_keys(k, kv.row_stride, positions, head_dim, segment.capacity, static_cast<float*>(keys),
+                     [](const float* x, int64_t count, float* out) { std::copy_n(x, count, out); });
+      for (int64_t t = 0; t < positions; ++t) std::copy_n(v + t * kv.row_stride, head_dim, static_cast<float*>(values) + t * head_dim);
+    }
+  }
+}
+
 void cached_attention(Context& ctx, const Tensor& q, int64_t heads, std::span<const AttentionGroup> groups, bool f16,
                       const Tensor& out) {
   const Scope scope(ctx);

@@ -22,6 +22,10 @@ using kernels::Segment;
 // Copies rows of keys and values into a segment's layout: k, v: f32 [head_dim] of one position.
 void store_position(const Segment& segment, int64_t position, int64_t head_dim, bool f16, const float* k, const float* v);
 
+// The same for all positions of all heads: kv: f32 [positions, 2 * heads * head_dim], keys beside values; segments: one for
+// each head.
+void store_positions(Context& ctx, std::span<const Segment> segments, int64_t head_dim, bool f16, const Tensor& kv);
+
 // One group of query rows that attend to the same segments.
 struct AttentionGroup {
   std::span<const int64_t> rows;      // which rows of q and out; at most kernels::kMaxAttentionRows

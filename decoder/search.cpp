@@ -1,0 +1,337 @@
+#include "decoder/search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <utility>
+
+#include "base/error.h"
+
+namespace parley::decoder {
+
+namespace {
+
+// One of a task's sequences.
+struct Hypothesis {
+  std::vector<int32_t> tokens;  // sampled so far, without eot
+  double sum_logprob = 0;
+};
+
+struct Candidate {
+  float logprob;
+  int32_t token;
+};
+
+// The `count` likeliest tokens, likeliest first; of equal ones the lower id.
+std::vector<Candidate> likeliest(std::span<const float> logits, size_t count) {
+  const float logsumexp = nn::peak(logits).logsumexp;
+  const auto better = [](const Candidate& a, const Candidate& b) {
+    return a.logprob > b.logprob || (a.logprob == b.logprob && a.token < b.token);
+  };
+  std::vector<Candidate> best;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (best.size() == count && !(logits[i] > best.back().logprob)) continue;
+    const Candidate candidate{logits[i], static_cast<int32_t>(i)};
+    if (best.size() == count) best.pop_back();
+    best.insert(std::upper_bound(best.begin(), best.end(), candidate, better), candidate);
+  }
+  for (Candidate& candidate : best) candidate.logprob -= logsumexp;
+  return best;
+}
+
+// A draw from softmax(logits / temperature).
+int32_t draw(std::span<const float> logits, float temperature, std::mt19937_64& generator) {
+  const float maximum = nn::peak(logits).maximum;
+  double total = 0;
+  for (const float logit : logits) total += std::exp((logit - maximum) / temperature);
+  double left = std::generate_canonical<double, 53>(generator) * total;
+  int32_t chosen = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const double weight = std::exp((logits[i] - maximum) / temperature);
+    if (weight <= 0) continue;
+    chosen = static_cast<int32_t>(i);
+    left -= weight;
+    if (left < 0) break;
+  }
+  return chosen;
+}
+
+double rank(const Hypothesis& hypothesis, float length_penalty) {
+  const double length = std::max<double>(1, static_cast<double>(hypothesis.tokens.size()));
+  const double penalty = length_penalty < 0 ? length : std::pow((5 + static_cast<double>(hypothesis.tokens.size())) / 6, length_penalty);
+  return hypothesis.sum_logprob / penalty;
+}
+
+}  // namespace
+
+// A task in work.
+struct Search::Group {
+  int64_t number = 0;
+  DecodeTask task;
+  bool started = false;
+  bool done = false;
+  std::vector<int> slots;               // one for each of `active`, then those in reserve
+  std::vector<Hypothesis> active;       // still growing
+  std::vector<Hypothesis> finished;
+  float no_speech_prob = 0;
+  int sampled = 0;                      // steps so far
+  std::vector<std::mt19937_64> generators;
+
+  bool by_beams() const { return task.temperature == 0 && task.beam > 1; }
+  int width() const { return task.temperature == 0 ? task.beam : task.best_of; }
+};
+
+Search::Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots)
+    : decoder_(decoder), no_speech_(special.no_speech), eot_(special.eot), state_(decoder.cache_shape(), slots) {
+  for (int slot = slots; slot-- > 0;) free_.push_back(slot);
+}
+
+Search::~Search() = default;
+
+int64_t Search::submit(DecodeTask task) {
+  auto group = std::make_unique<Group>();
+  group->number = submitted_;
+  group->task = std::move(task);
+  const DecodeTask& t = group->task;
+  if (group->width() < 1 || group->width() > state_.slots()) {
+    throw Error("", "a window with " + std::to_string(group->width()) + " sequences does not fit " + std::to_string(state_.slots()) +
+                        " slots");
+  }
+  if (t.initial_tokens.empty() || static_cast<int64_t>(t.initial_tokens.size()) >= state_.max_length() || t.sot_index < 0 ||
+      t.sot_index >= static_cast<int64_t>(t.initial_tokens.size())) {
+    throw Error("", "a start sequence of " + std::to_string(t.initial_tokens.size()) + " tokens does not fit the decoder");
+  }
+  waiting_.push_back(std::move(group));
+  return submitted_++;
+}
+
+void Search::admit() {
+  while (!waiting_.empty() && free_.size() >= static_cast<size_t>(waiting_.front()->width())) {
+    std::unique_ptr<Group> group = std::move(waiting_.front());
+    waiting_.pop_front();
+    for (int i = 0; i < group->width(); ++i) {
+      group->slots.push_back(free_.back());
+      free_.pop_back();
+      std::seed_seq key{group->task.seed, static_cast<uint64_t>(i)};
+      group->generators.emplace_back(key);
+    }
+    state_.reset(group->slots[0], group->task.cross);
+    active_.push_back(std::move(group));
+  }
+}
+
+void Search::feed(const Group& group, std::vector<Row>& rows) const {
+  if (!group.started) {
+    const auto& tokens = group.task.initial_tokens;
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      const bool logits = i + 1 == tokens.size() || static_cast<int64_t>(i) == group.task.sot_index;
+      rows.push_back({group.slots[0], tokens[i], logits});
+    }
+    return;
+  }
+  for (size_t i = 0; i < group.active.size(); ++i) rows.push_back({group.slots[i], group.active[i].tokens.back(), true});
+}
+
+std::vector<Search::Finished> Search::step(nn::Context& ctx) {
+  admit();
+  std::vector<Row> rows;
+  for (const auto& group : active_) feed(*group, rows);
+  if (rows.empty()) return {};
+  const nn::Scope scope(ctx);
+  const nn::Tensor logits = decoder_.step(ctx, state_, rows);
+  ++steps_;
+  rows_ += static_cast<int64_t>(rows.size());
+
+  int64_t next = 0;
+  const auto take = [&]() { return logits.row(next++); };
+  std::vector<Finished> done;
+  std::vector<float*> own;
+  for (auto& group : active_) {
+    own.clear();
+    if (!group->started) {
+      float* at_sot = take();
+      float* last = group->task.sot_index + 1 == static_cast<int64_t>(group->task.initial_tokens.size()) ? at_sot : take();
+      begin(*group, {at_sot, static_cast<size_t>(logits.cols())});
+      own.push_back(last);
+    } else {
+      for (size_t i = 0; i < group->active.size(); ++i) own.push_back(take());
+    }
+    advance(*group, own);
+    if (group->done) {
+      done.push_back({group->number, finish(*group)});
+      group.reset();
+    }
+  }
+  std::erase(active_, nullptr);
+  return done;
+}
+
+// The start sequence has been read: the sequences of the task all stand where the first one does.
+void Search::begin(Group& group, std::span<float> sot_logits) {
+  if (no_speech_ >= 0 && no_speech_ < static_cast<int64_t>(sot_logits.size())) {
+    group.no_speech_prob = std::exp(sot_logits[static_cast<size_t>(no_speech_)] - nn::peak(sot_logits).logsumexp);
+  }
+  group.started = true;
+  group.active.resize(static_cast<size_t>(group.width()));
+  for (size_t i = 1; i < group.slots.size(); ++i) state_.fork(group.slots[0], group.slots[i]);
+}
+
+// logits: one row for each active sequence, or a single one right after begin().
+void Search::advance(Group& group, std::span<float* const> logits) {
+  const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
+  for (size_t i = 0; i < logits.size(); ++i) group.task.rules->apply({logits[i], vocabulary}, group.active[i].tokens);
+  if (group.by_beams()) {
+    extend_beams(group, logits);
+  } else {
+    sample(group, logits);
+  }
+  const auto length = static_cast<int64_t>(group.task.initial_tokens.size()) + ++group.sampled;
+  group.done |= group.active.empty() || group.sampled == group.task.max_tokens || length > state_.max_length();
+}
+
+void Search::sample(Group& group, std::span<float* const> logits) {
+  const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
+  std::vector<Hypothesis> growing;
+  std::vector<int> slots;
+  std::vector<int> reserve;
+  std::vector<std::mt19937_64> generators;
+  for (size_t i = 0; i < group.active.size(); ++i) {
+    const std::span<const float> row(logits[logits.size() == 1 ? 0 : i], vocabulary);
+    const nn::Peak best = nn::peak(row);
+    const int32_t token =
+        group.task.temperature > 0 ? draw(row, group.task.temperature, group.generators[i]) : static_cast<int32_t>(best.index);
+    Hypothesis& hypothesis = group.active[i];
+    hypothesis.sum_logprob += row[static_cast<size_t>(token)] - best.logsumexp;
+    if (token == eot_) {
+      group.finished.push_back(std::move(hypothesis));
+      reserve.push_back(group.slots[i]);
+    } else {
+      hypothesis.tokens.push_back(token);
+      growing.push_back(std::move(hypothesis));
+      slots.push_back(group.slots[i]);
+      generators.push_back(group.generators[i]);
+    }
+  }
+  for (const int slot : reserve) {
+    state_.reset(slot, nullptr);
+    free_.push_back(slot);
+  }
+  group.active = std::move(growing);
+  group.slots = std::move(slots);
+  group.generators = std::move(generators);
+}
+
+// The reference's BeamSearchDecoder.update: of the beam's continuations the best `beam` that do not end go on; those that end
+// before them, in order of likelihood, are finished candidates.
+void Search::extend_beams(Group& group, std::span<float* const> logits) {
+  const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
+  const auto beam = static_cast<size_t>(group.task.beam);
+  struct Continuation {
+    double sum_logprob;
+    size_t source;
+    int32_t token;
+  };
+  std::vector<Continuation> continuations;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    for (const auto& [logprob, token] : likeliest({logits[i], vocabulary}, beam + 1)) {
+      continuations.push_back({group.active[i].sum_logprob + logprob, i, token});
+    }
+  }
+  std::stable_sort(continuations.begin(), continuations.end(),
+                   [](const Continuation& a, const Continuation& b) { return a.sum_logprob > b.sum_logprob; });
+
+  const auto most = static_cast<size_t>(std::lround(static_cast<float>(beam) * group.task.patience));
+  std::vector<Hypothesis> growing;
+  std::vector<size_t> sources;
+  for (const auto& [sum, source, token] : continuations) {
+    Hypothesis hypothesis{group.active[source].tokens, sum};
+    if (token == eot_) {
+      if (group.finished.size() < most) group.finished.push_back(std::move(hypothesis));
+      continue;
+    }
+    hypothesis.tokens.push_back(token);
+    growing.push_back(std::move(hypothesis));
+    sources.push_back(source);
+    if (growing.size() == beam) break;
+  }
+
+  // Every survivor's cache is a fork of its source's. A source that goes on keeps its slot for one of its survivors.
+  std::vector<int> slots(sources.size(), -1);
+  std::vector<bool> kept(group.slots.size(), false);
+  for (size_t i = 0; i < sources.size(); ++i) {
+    if (kept[sources[i]]) continue;
+    kept[sources[i]] = true;
+    slots[i] = group.slots[sources[i]];
+  }
+  std::vector<int> reserve;
+  for (size_t i = 0; i < group.slots.size(); ++i) {
+    if (!kept[i]) reserve.push_back(group.slots[i]);
+  }
+  for (size_t i = 0; i < sources.size(); ++i) {
+    if (slots[i] >= 0) continue;
+    slots[i] = reserve.back();
+    reserve.pop_back();
+    state_.fork(group.slots[sources[i]], slots[i]);
+  }
+  slots.insert(slots.end(), reserve.begin(), reserve.end());
+  group.slots = std::move(slots);
+  group.active = std::move(growing);
+  group.done = group.finished.size() >= most;
+}
+
+DecodeResult Search::finish(Group& group) {
+  for (const int slot : group.slots) {
+    state_.reset(slot, nullptr);
+    free_.push_back(slot);
+  }
+  // What was cut off counts too; beside finished beams only as far as candidates are missing.
+  std::stable_sort(group.active.begin(), group.active.end(),
+                   [](const Hypothesis& a, const Hypothesis& b) { return a.sum_logprob > b.sum_logprob; });
+  for (Hypothesis& hypothesis : group.active) {
+    if (group.by_beams() && group.finished.size() >= static_cast<size_t>(group.task.beam)) break;
+    group.finished.push_back(std::move(hypothesis));
+  }
+  const Hypothesis& best = *std::max_element(group.finished.begin(), group.finished.end(), [&](const Hypothesis& a, const Hypothesis& b) {
+    return rank(a, group.task.length_penalty) < rank(b, group.task.length_penalty);
+  });
+  return {.tokens = best.tokens,
+          .sum_logprob = best.sum_logprob,
+          .avg_logprob = best.sum_logprob / (static_cast<double>(best.tokens.size()) + 1),
+          .no_speech_prob = group.no_speech_prob,
+          .temperature = group.task.temperature};
+}
+
+std::vector<DecodeResult> decode(nn::Context& ctx, Search& search, std::vector<DecodeTask> tasks) {
+  std::vector<DecodeResult> results(tasks.size());
+  int64_t first = -1;
+  for (DecodeTask& task : tasks) {
+    const int64_t number = search.submit(std::move(task));
+    if (first < 0) first = number;
+  }
+  while (!search.idle()) {
+    for (auto& [number, result] : search.step(ctx)) results[static_cast<size_t>(number - first)] = std::move(result);
+  }
+  return results;
+}
+
+std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDecoder& decoder, const text::SpecialTokens& special,
+                                                 std::shared_ptr<const CrossState> cross) {
+  const nn::Scope scope(ctx);
+  KvState state(decoder.cache_shape(), 1);
+  state.reset(0, std::move(cross));
+  const Row row{0, special.sot, true};
+  const float* logits = decoder.step(ctx, state, {&row, 1}).row(0);
+  std::vector<LanguageProbability> languages;
+  std::vector<float> values;
+  for (const auto& [code, id] : special.languages) {
+    languages.push_back({code, 0});
+    values.push_back(logits[id]);
+  }
+  const float logsumexp = nn::peak(values).logsumexp;
+  for (size_t i = 0; i < values.size(); ++i) languages[i].probability = std::exp(values[i] - logsumexp);
+  std::stable_sort(languages.begin(), languages.end(),
+                   [](const auto& a, const auto& b) { return a.probability > b.probability; });
+  return languages;
+}
+
+}  // namespace parley::decoder
