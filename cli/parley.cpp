@@ -1,0 +1,54 @@
+// parley: models converted, inspected, and the machine examined.
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "cli/parley_commands.h"
+#include "cli/program.h"
+
+namespace parley::cli {
+
+namespace {
+
+// Commands whose names are settled and whose work has not come yet.
+constexpr std::array<std::string_view, 4> kLater = {"models", "compress", "validate", "profile"};
+
+void check_command(CLI::App& app, int argc, char** argv) {
+  const std::string command = argc < 2 ? "" : argv[1];
+  if (command.empty() || command[0] == '-') return;
+  if (std::find(kLater.begin(), kLater.end(), command) != kLater.end()) {
+    throw UsageError("the command '" + command + "' is not yet available");
+  }
+  const auto named = [&](CLI::App* known) { return known->get_name() == command; };
+  if (app.get_subcommands(named).empty()) throw UsageError("there is no command '" + command + "'");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Converts models, says what is in them, and examines this machine.", "parley");
+  app.set_version_flag("--version", "parley " + version());
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(32);
+  ConvertArguments convert_arguments;
+  InspectArguments inspect_arguments;
+  CLI::App* convert = add_convert(app, convert_arguments);
+  CLI::App* inspect = add_inspect(app, inspect_arguments);
+  CLI::App* doctor = add_doctor(app);
+  try {
+    check_command(app, argc, argv);
+  } catch (const UsageError& error) {
+    print_error("parley", std::string(error.what()) + " (see parley --help)");
+    return kWrongUsage;
+  }
+  return run_program(app, argc, argv, [&] {
+    if (convert->parsed()) return run_convert(convert_arguments);
+    if (inspect->parsed()) return run_inspect(inspect_arguments);
+    if (doctor->parsed()) return run_doctor();
+    return static_cast<int>(kWrongUsage);
+  });
+}
+
+}  // namespace parley::cli
+
+int main(int argc, char** argv) { return parley::cli::main(argc, argv); }

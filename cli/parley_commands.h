@@ -1,0 +1,31 @@
+// The commands of the parley program: each adds itself to the command line and runs, returning the
+// exit code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+namespace parley::cli {
+
+struct ConvertArguments {
+  std::filesystem::path source;
+  std::filesystem::path output;
+  std::string name;
+  std::string weights = "f16";
+  std::filesystem::path tokenizer;
+  bool quiet = false;
+};
+CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments);
+int run_convert(const ConvertArguments& arguments);
+
+struct InspectArguments {
+  std::filesystem::path model;
+};
+CLI::App* add_inspect(CLI::App& app, InspectArguments& arguments);
+int run_inspect(const InspectArguments& arguments);
+
+CLI::App* add_doctor(CLI::App& app);
+int run_doctor();
+
+}  // namespace parley::cli

@@ -1,0 +1,90 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/error.h"
+#include "cli/parley_commands.h"
+#include "cli/program.h"
+#include "stage/convert.h"
+#include "stage/inspect.h"
+
+namespace parley::cli {
+
+namespace {
+
+// One line on a terminal, redrawn whenever another hundredth is done; nothing elsewhere.
+class ProgressBar {
+ public:
+  explicit ProgressBar(bool visible) : visible_(visible) {}
+  ~ProgressBar() {
+    if (percent_ >= 0) std::fputs("\r\033[K", stderr);
+  }
+
+  void show(const stage::ConvertProgress& progress) {
+    constexpr int kWidth = 30;
+    const int percent =
+        static_cast<int>(100 * progress.done_bytes / std::max<uint64_t>(progress.total_bytes, 1));
+    if (!visible_ || percent == percent_) return;
+    percent_ = percent;
+    const std::string done(static_cast<size_t>(percent * kWidth / 100), '#');
+    std::fprintf(stderr, "\r\033[K[%-*s] %3d %%  %s", kWidth, done.c_str(), percent,
+                 progress.tensor.c_str());
+  }
+
+ private:
+  bool visible_;
+  int percent_ = -1;
+};
+
+}  // namespace
+
+CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments) {
+  CLI::App* command = app.add_subcommand("convert", "Make a model folder from a public checkpoint");
+  command
+      ->add_option("SOURCE", arguments.source,
+                   "Hugging Face folder, openai/whisper .pt, or whisper.cpp ggml-*.bin")
+      ->required();
+  command
+      ->add_option("-o,--output", arguments.output,
+                   "Model folder to write; a model there is replaced")
+      ->required();
+  command->add_option("--name", arguments.name, "Name of the model  [that of SOURCE]");
+  command->add_option("--weights", arguments.weights, "f16, or f32: nothing is rounded")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str();
+  command->add_option("--tokenizer", arguments.tokenizer,
+                      "tokenizer.json, .tiktoken file, or folder  [that of SOURCE]");
+  command->add_flag("--quiet", arguments.quiet, "No progress bar");
+  return command;
+}
+
+int run_convert(const ConvertArguments& arguments) {
+  watch_interrupts();
+  ProgressBar bar(!arguments.quiet && ::isatty(STDERR_FILENO) != 0);
+  stage::convert(arguments.source, arguments.output,
+                 {.name = arguments.name,
+                  .weights = arguments.weights == "f16" ? stage::WeightStorage::kF16
+                                                        : stage::WeightStorage::kF32,
+                  .tokenizer = arguments.tokenizer,
+                  .progress = [&](const stage::ConvertProgress& progress) {
+                    if (interrupted()) throw Stopped();
+                    bar.show(progress);
+                  }});
+  return kAllGood;
+}
+
+CLI::App* add_inspect(CLI::App& app, InspectArguments& arguments) {
+  CLI::App* command =
+      app.add_subcommand("inspect", "Show a model's stages, shapes, states, storage, bytes");
+  command->add_option("MODEL", arguments.model, "Model folder")->required();
+  return command;
+}
+
+int run_inspect(const InspectArguments& arguments) {
+  const stage::Model model = load_model([&] { return stage::Model::open(arguments.model); });
+  std::fputs(stage::inspect(model).c_str(), stdout);
+  return kAllGood;
+}
+
+}  // namespace parley::cli

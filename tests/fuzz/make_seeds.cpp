@@ -1,0 +1,105 @@
+// Small valid inputs for the fuzz targets, made from the files that the tests use:
+//   make_seeds SOURCE_ROOT OUTPUT    writes OUTPUT/<target>/...
+#include <zip.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "base/file.h"
+#include "stage/convert.h"
+#include "stage/safetensors.h"
+
+namespace parley {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxSeed = size_t{1} << 20;
+
+void write(const fs::path& path, std::string_view bytes) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// The pickle inside a file of torch.save(); their folder is named as the file.
+std::string pickle_of(const fs::path& path) {
+  std::string pickle;
+  zip_t* zip = zip_open(path.c_str(), ZIP_RDONLY, nullptr);
+  if (zip == nullptr) return pickle;
+  const std::string name = path.stem().string() + "/data.pkl";
+  if (zip_file_t* file = zip_fopen(zip, name.c_str(), 0)) {
+    pickle.resize(kMaxSeed);
+    pickle.resize(static_cast<size_t>(
+        std::max<zip_int64_t>(0, zip_fread(file, pickle.data(), pickle.size()))));
+    zip_fclose(file);
+  }
+  zip_discard(zip);
+  return pickle;
+}
+
+void make_safetensors(const fs::path& folder) {
+  fs::create_directories(folder);
+  stage::SafetensorsWriter writer(
+      folder / "small",
+      {{"a", nn::DType::kF16, {2, 3}}, {"b", nn::DType::kI8, {1}}, {"c", nn::DType::kU8, {0}}});
+  writer.write("a", std::as_bytes(std::span("0123456789a", 12)));
+  writer.write("b", std::as_bytes(std::span("b", 1)));
+  writer.commit();
+  write(folder / "header", R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}})");
+  write(folder / "misaligned",
+        R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+        R"("b":{"dtype":"F32","shape":[5],"data_offsets":[4,24]},"__metadata__":{"x":"y"}})");
+}
+
+// The file up to its third tensor, and that tensor's beginning alone.
+void make_ggml(const fs::path& golden, const fs::path& folder) {
+  const std::string file = read_file(golden / "ggml-q8.bin", kMaxSeed);
+  const size_t conv1 = file.find("encoder.conv1.weight");
+  const size_t conv1_header = conv1 - 6 * sizeof(int32_t);
+  const size_t conv2 = file.find("encoder.conv2.weight") - 6 * sizeof(int32_t);
+  write(folder / "whole", file.substr(0, conv2));
+  write(folder / "tensors", file.substr(conv1_header, conv2 - conv1_header));
+  const size_t quantized = file.find("encoder.blocks.0.attn.query.weight") - 5 * sizeof(int32_t);
+  write(folder / "quantized", file.substr(quantized, 2048));
+}
+
+void make_manifests(const fs::path& golden, const fs::path& folder) {
+  const fs::path model = folder / "model";
+  stage::convert(golden / "huggingface", model);
+  for (const char* file : {"model.json", "encoder/stage.json", "decoder/stage.json"}) {
+    std::string name = file;
+    std::replace(name.begin(), name.end(), '/', '_');
+    write(folder / name, read_file(model / file, kMaxSeed));
+  }
+  fs::remove_all(model);
+}
+
+void make_seeds(const fs::path& source, const fs::path& output) {
+  const fs::path golden = source / "tests/stage/golden";
+  fs::remove_all(output);
+  fs::create_directories(output);
+  make_safetensors(output / "safetensors");
+  make_ggml(golden, output / "ggml");
+  fs::create_directories(output / "manifest");
+  make_manifests(golden, output / "manifest");
+  for (const char* name : {"openai.pt", "pytorch_model.bin"}) {
+    write(output / "pickle" / name, pickle_of(golden / name));
+    write(output / "torch_file" / name, read_file(golden / name, kMaxSeed));
+  }
+  write(output / "tokenizer/small",
+        read_file(source / "tests/text/golden/small_tokenizer.json", kMaxSeed));
+}
+
+}  // namespace
+}  // namespace parley
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  try {
+    parley::make_seeds(argv[1], argv[2]);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "make_seeds: %s\n", error.what());
+    return 1;
+  }
+}
