@@ -44,13 +44,6 @@ const char* file_name_of(nn::DType dtype) {
   return "?";
 }
 
-nn::Shape parse_shape(const Fields& fields) {
-  if (fields.array("shape", size_t{1} << 20).size() > nn::Shape::kMaxRank) {
-    fields.refuse("shape", "has more than four dimensions");
-  }
-  return nn::Shape(fields.integers("shape", 0, std::numeric_limits<int64_t>::max()));
-}
-
 }  // namespace
 
 std::optional<uint64_t> byte_size(std::span<const int64_t> shape, uint64_t element_bytes) {
@@ -92,49 +85,61 @@ void Safetensors::parse(std::span<const std::byte> file) {
       parse_json({text, header_bytes}, where_,
                  {.bytes = kMaxHeaderBytes, .values = 16 * kMaxTensors, .depth = 4});
   if (header.size() > kMaxTensors) throw Error(where_, "has too many tensors");
-
-  std::vector<std::pair<uint64_t, uint64_t>> ranges;
-  std::vector<std::pair<uint64_t, std::string>> by_offset;
   for (const auto& [name, value] : header.items()) {
     const Fields fields(value, where_ + ": tensor '" + name + "'");
     if (name == "__metadata__") {
-      for (const auto& [key, text] : value.items()) metadata_[key] = fields.string(key);
-      continue;
+      for (const auto& [key, unused] : value.items()) metadata_[key] = fields.string(key);
+    } else {
+      entries_[name] = parse_entry(fields, data);
     }
-    const std::string dtype = fields.string("dtype");
-    const FileDType* known = find_dtype(dtype);
-    if (known == nullptr) fields.refuse("dtype", "is unknown: " + dtype);
-    const nn::Shape shape = parse_shape(fields);
-    const std::vector<int64_t> offsets =
-        fields.integers("data_offsets", 0, static_cast<int64_t>(data.size()));
-    if (offsets.size() != 2 || offsets[0] > offsets[1]) {
-      fields.refuse("data_offsets", "must be [begin, end] inside the file");
-    }
-    const auto begin = static_cast<uint64_t>(offsets[0]);
-    const auto end = static_cast<uint64_t>(offsets[1]);
-    const std::vector<int64_t> dims =
-        fields.integers("shape", 0, std::numeric_limits<int64_t>::max());
-    if (byte_size(dims, known->bytes) != end - begin) {
-      fields.refuse("data_offsets", "do not hold " + shape.str() + " elements of " + dtype);
-    }
-    entries_[name] = {dtype, shape, data.subspan(begin, end - begin)};
-    ranges.emplace_back(begin, end);
-    by_offset.emplace_back(begin, name);
   }
+  order_by_offset(data);
+}
 
+Safetensors::Entry Safetensors::parse_entry(const Fields& fields, std::span<const std::byte> data) {
+  const std::string dtype = fields.string("dtype");
+  const FileDType* known = find_dtype(dtype);
+  if (known == nullptr) fields.refuse("dtype", "is unknown: " + dtype);
+  fields.array("shape", nn::Shape::kMaxRank);
+  const std::vector<int64_t> dims =
+      fields.integers("shape", 0, std::numeric_limits<int64_t>::max());
+  const nn::Shape shape(dims);
+  const std::vector<int64_t> offsets =
+      fields.integers("data_offsets", 0, static_cast<int64_t>(data.size()));
+  if (offsets.size() != 2 || offsets[0] > offsets[1]) {
+    fields.refuse("data_offsets", "must be [begin, end] inside the file");
+  }
+  const auto bytes =
+      data.subspan(static_cast<size_t>(offsets[0]), static_cast<size_t>(offsets[1] - offsets[0]));
+  if (byte_size(dims, known->bytes) != bytes.size()) {
+    fields.refuse("data_offsets", "do not hold " + shape.str() + " elements of " + dtype);
+  }
+  return {dtype, shape, bytes};
+}
+
+// Fills names_; throws when tensors overlap or leave holes.
+void Safetensors::order_by_offset(std::span<const std::byte> data) {
+  std::vector<std::pair<const std::byte*, const std::byte*>> ranges;
+  for (const auto& [name, entry] : entries_) {
+    names_.push_back(name);
+    ranges.emplace_back(entry.bytes.data(), entry.bytes.data() + entry.bytes.size());
+  }
+  std::stable_sort(names_.begin(), names_.end(), [&](const std::string& a, const std::string& b) {
+    return entry(a).bytes.data() < entry(b).bytes.data();
+  });
   std::sort(ranges.begin(), ranges.end());
-  uint64_t covered = 0;
+  const std::byte* covered = data.data();
   for (const auto& [begin, end] : ranges) {
-    if (begin != covered)
-      throw Error(where_, "tensors overlap or leave a hole at byte " + std::to_string(covered));
+    if (begin != covered) {
+      throw Error(where_, "tensors overlap or leave a hole at byte " +
+                              std::to_string(covered - data.data()) + " of the data");
+    }
     covered = end;
   }
-  if (covered != data.size()) {
-    throw Error(where_,
-                "has " + std::to_string(data.size() - covered) + " bytes that belong to no tensor");
+  if (covered != data.data() + data.size()) {
+    throw Error(where_, "has " + std::to_string(data.data() + data.size() - covered) +
+                            " bytes that belong to no tensor");
   }
-  std::sort(by_offset.begin(), by_offset.end());
-  for (auto& [offset, name] : by_offset) names_.push_back(std::move(name));
 }
 
 const Safetensors::Entry& Safetensors::entry(std::string_view name) const {

@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "nn/tensor.h"
+#include "stage/json.h"
 
 namespace parley::stage {
 
@@ -69,6 +70,8 @@ class Safetensors {
   };
 
   void parse(std::span<const std::byte> file);
+  static Entry parse_entry(const Fields& fields, std::span<const std::byte> data);
+  void order_by_offset(std::span<const std::byte> data);
   const Entry& entry(std::string_view name) const;
   std::byte* aligned_data(std::string_view name, const Entry& entry, size_t alignment) const;
 

@@ -316,6 +316,20 @@ TEST_F(Convert, InterruptedConversionsLeaveNothing) {
   }
 }
 
+TEST_F(Convert, LicenceComesFromTheModelCard) {
+  const fs::path source = folder() / "card";
+  copy_folder(golden("huggingface"), source);
+  const auto licence = [&](const std::string& card) {
+    std::ofstream(source / "README.md") << card;
+    return model(source).manifest().licence;
+  };
+  EXPECT_EQ(licence("---\nlanguage: en\nlicense: apache-2.0\ntags:\n- x\n---\n# Whisper\n"),
+            "apache-2.0");
+  EXPECT_EQ(licence("---\nlanguage: en\n---\n\nlicense: none of the card's\n"), "");
+  EXPECT_EQ(licence("---\nlicense:\n---\n"), "");
+  EXPECT_EQ(licence("no front matter\nlicense: mit\n"), "");
+}
+
 TEST_F(Convert, ProgressReachesTheTotal) {
   ConvertProgress last;
   convert(golden("huggingface"), folder() / "m", {.progress = [&](const ConvertProgress& progress) {

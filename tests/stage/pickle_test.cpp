@@ -12,6 +12,7 @@ namespace {
 
 using namespace std::string_literals;
 
+// The program must outlive the result.
 Pickle load(const std::string& program) { return {std::as_bytes(std::span(program)), "test"}; }
 
 std::string refusal(const std::string& program) {
@@ -102,7 +103,8 @@ TEST(Pickle, InstructionsThatImportOrCallAreUnknown) {
 }
 
 TEST(Pickle, TensorsInsideTheirStorage) {
-  const Pickle pickle = load(tensor(6, 0, 3, 1) + ".");
+  const std::string program = tensor(6, 0, 3, 1) + ".";  // strings are views of it
+  const Pickle pickle = load(program);
   const auto& read = std::get<Pickle::Tensor>(pickle.root());
   EXPECT_EQ(read.shape, nn::Shape({2, 3}));
   EXPECT_EQ(read.storage.dtype, nn::DType::kF16);
