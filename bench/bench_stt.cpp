@@ -1,0 +1,121 @@
+// Times the stages of a speech-to-text model: loading, the encoder, and decoder steps with 1, 5 and 8 rows. Prints one JSON object
+// (bench/README.md).
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "nn/isa.h"
+#include "pipeline/speech_model.h"
+
+namespace {
+
+using namespace parley;
+
+constexpr int kRepetitions = 5;
+constexpr int kSteps = 256;
+
+class Clock {
+ public:
+  double milliseconds() const { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+std::shared_ptr<const decoder::CrossState> encode(nn::Context& ctx, const pipeline::SpeechModel& model) {
+  const nn::Scope scope(ctx);
+  const nn::Tensor mel = ctx.allocate({model.encoder.frames(), model.encoder.n_mels()});
+  std::fill_n(mel.f32(), mel.shape.elements(), 0.f);
+  const nn::Tensor features = ctx.allocate({model.encoder.positions(), model.encoder.d_model()});
+  model.encoder.run(ctx, mel, features);
+  return model.decoder.listen(ctx, features);
+}
+
+// Mean milliseconds of a step that advances `rows` sequences, each of a window of its own, over positions 0 to 255.
+double time_steps(nn::Context& ctx, const pipeline::SpeechModel& model, const decoder::CacheShape& shape, int rows) {
+  decoder::KvState state(shape, rows);
+  std::vector<decoder::Row> step;
+  for (int slot = 0; slot < rows; ++slot) {
+    state.reset(slot, std::make_shared<decoder::CrossState>(shape, model.encoder.positions()));
+    step.push_back({slot, model.tokenizer.special().sot, true});
+  }
+  const Clock clock;
+  for (int i = 0; i < kSteps; ++i) {
+    const nn::Scope scope(ctx);
+    model.decoder.step(ctx, state, step);
+  }
+  return clock.milliseconds() / kSteps;
+}
+
+double time_prompt(nn::Context& ctx, const pipeline::SpeechModel& model, const decoder::CacheShape& shape) {
+  decoder::KvState state(shape, 1);
+  state.reset(0, std::make_shared<decoder::CrossState>(shape, model.encoder.positions()));
+  std::vector<decoder::Row> prompt(kSteps, {0, model.tokenizer.special().sot, false});
+  prompt.back().logits = true;
+  const nn::Scope scope(ctx);
+  const Clock clock;
+  model.decoder.step(ctx, state, prompt);
+  return clock.milliseconds();
+}
+
+nlohmann::json measure(const std::string& path, nn::Precision precision, int threads) {
+  const Clock loading;
+  const auto model = pipeline::SpeechModel::load(path, precision, threads);
+  nlohmann::json result = {{"load_ms", loading.milliseconds()},
+                           {"model", model->files.name()},
+                           {"digest", model->files.digest()},
+                           {"isa", nn::name_of(nn::isa())},
+                           {"precision", nn::name_of(precision)},
+                           {"weights_bytes", model->encoder.bytes() + model->decoder.bytes()}};
+  nn::Context ctx({.threads = threads});
+  result["threads"] = ctx.threads();
+  const decoder::CacheShape& shape = model->decoder.cache_shape();
+  encode(ctx, *model);
+  result["first_result_ms"] = loading.milliseconds();  // from nothing to a window that can be decoded
+  for (int i = 0; i < kRepetitions; ++i) {
+    {
+      const nn::Scope scope(ctx);
+      const nn::Tensor mel = ctx.allocate({model->encoder.frames(), model->encoder.n_mels()});
+      std::fill_n(mel.f32(), mel.shape.elements(), 0.f);
+      const nn::Tensor features = ctx.allocate({model->encoder.positions(), model->encoder.d_model()});
+      const Clock encoding;
+      model->encoder.run(ctx, mel, features);
+      result["encoder_ms"].push_back(encoding.milliseconds());
+      const Clock listening;
+      model->decoder.listen(ctx, features);
+      result["cross_ms"].push_back(listening.milliseconds());
+    }
+    for (const int rows : {1, 5, 8}) result["step_ms_" + std::to_string(rows)].push_back(time_steps(ctx, *model, shape, rows));
+    result["prompt_ms_256"].push_back(time_prompt(ctx, *model, shape));
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  result["peak_rss_bytes"] = usage.ru_maxrss * 1024;
+  return result;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string model;
+  int threads = 0;
+  nn::Precision precision = nn::Precision::kAuto;
+  CLI::App app("Times the stages of a speech-to-text model.");
+  app.add_option("model", model, "model folder")->required();
+  app.add_option("--threads", threads, "0: all processors");
+  app.add_option("--precision", precision, "auto, f32, bf16 or int8")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, nn::Precision>{{"auto", nn::Precision::kAuto},
+                                                                               {"f32", nn::Precision::kF32},
+                                                                               {"bf16", nn::Precision::kBF16},
+                                                                               {"int8", nn::Precision::kInt8}}));
+  CLI11_PARSE(app, argc, argv);
+  try {
+    std::cout << measure(model, precision, threads).dump() << "\n";
+  } catch (const std::exception& error) {
+    std::cerr << "bench_stt: " << error.what() << "\n";
+    return 3;
+  }
+}

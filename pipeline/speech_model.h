@@ -1,0 +1,33 @@
+// A speech-to-text model, loaded: its stages ready to run on this CPU.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "decoder/token_decoder.h"
+#include "dsp/log_mel.h"
+#include "encoder/speech_encoder.h"
+#include "nn/weight.h"
+#include "stage/model.h"
+#include "text/tokenizer.h"
+
+namespace parley::pipeline {
+
+// Immutable: any number of Transcribers may share one.
+struct SpeechModel {
+  stage::Model files;
+  nn::Precision precision;
+  dsp::LogMel log_mel;
+  encoder::SpeechEncoder encoder;
+  decoder::TokenDecoder decoder;
+  text::Tokenizer tokenizer;
+  bool multilingual;
+
+  // Opens a model folder and packs its weights. threads: for packing; 0: all processors. Throws Error: not a model, not
+  // speech to text, damaged, or its stages do not fit together.
+  static std::shared_ptr<const SpeechModel> load(const std::filesystem::path& folder, nn::Precision precision = nn::Precision::kAuto,
+                                                 int threads = 0);
+};
+
+}  // namespace parley::pipeline

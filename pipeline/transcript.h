@@ -1,0 +1,50 @@
+// What a transcription is: plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace parley::pipeline {
+
+// Times are seconds in the input.
+struct Word {
+  std::string word;  // with its leading space, as the tokens have it
+  double start = 0;
+  double end = 0;
+  float probability = 0;
+};
+
+// Field names and meanings are those of openai/whisper's segments.
+struct Segment {
+  int64_t id = 0;
+  double start = 0;
+  double end = 0;
+  std::string text;  // with its leading space
+  std::vector<int32_t> tokens;
+  double avg_logprob = 0;
+  double compression_ratio = 0;
+  float no_speech_prob = 0;
+  float temperature = 0;
+  std::vector<Word> words = {};
+};
+
+// A span that gave no text, and why: "vad" (no speech there, not decoded), "no_speech" (the model heard none).
+struct Rejected {
+  double start = 0;
+  double end = 0;
+  std::string text;
+  std::string reason;
+};
+
+struct Transcript {
+  double duration = 0;  // seconds of audio
+  std::string language;  // code
+  float language_probability = 0;
+  std::vector<Segment> segments;
+  std::string text;  // of all segments
+  std::vector<Rejected> rejected;  // in order of time
+  std::vector<std::string> notices;  // what a user should know: damaged samples, a truncated file
+};
+
+}  // namespace parley::pipeline

@@ -1,0 +1,66 @@
+// The part of the windows strategy that needs no model: reads audio, finds speech, cuts windows, computes their log-mel. Runs
+// in its own thread, a few windows ahead of the decoding.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dsp/audio_reader.h"
+#include "dsp/log_mel.h"
+#include "dsp/window_planner.h"
+#include "nn/tensor.h"
+#include "pipeline/bounded_queue.h"
+#include "pipeline/transcriber.h"
+
+namespace parley::pipeline {
+
+struct SourceWindow {
+  dsp::Window window;
+  std::vector<float> mel;  // [3000, n_mels], normalized
+};
+
+class WindowSource {
+ public:
+  WindowSource(dsp::AudioReader audio, const dsp::LogMel& log_mel, int64_t frames, const TranscribeOptions& options, std::stop_token stop);
+  // Ends the thread; what it was reading is dropped.
+  ~WindowSource();
+
+  // The next window in order of time; nothing at the end. Throws what reading threw.
+  std::optional<SourceWindow> next() { return queue_.pop(); }
+  std::optional<SourceWindow> next_if_ready() { return queue_.try_pop(); }
+
+  // Facts about the whole input: complete after next() returned nothing.
+  struct Summary {
+    int64_t samples = 0;
+    std::vector<dsp::Skipped> skipped;
+    std::vector<std::string> notices;
+    double decode_audio = 0;  // seconds spent
+    double vad = 0;
+    double frontend = 0;
+  };
+  const Summary& summary() const { return summary_; }
+
+ private:
+  void run(const std::stop_token& stop);
+  void take_windows();
+
+  struct Front;
+  dsp::AudioReader audio_;
+  const dsp::LogMel& log_mel_;
+  int64_t frames_;
+  std::unique_ptr<Front> front_;
+  Summary summary_;
+  std::stop_token caller_stop_;
+  BoundedQueue<SourceWindow> queue_{4};
+  std::jthread thread_;  // last: everything above outlives it
+};
+
+// What a reader has to say about damage in its input.
+std::vector<std::string> notices_of(const dsp::AudioReader& audio);
+
+}  // namespace parley::pipeline
