@@ -1,0 +1,193 @@
+// transcribe: speech in files, folders and streams to text.
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/interrupt_watch.h"
+#include "cli/model_lookup.h"
+#include "cli/program.h"
+#include "cli/transcribe_jobs.h"
+#include "cli/transcribe_options.h"
+#include "cli/transcribe_run.h"
+#include "cli/write_all.h"
+#include "text/languages.h"
+
+namespace parley::cli {
+
+namespace {
+
+constexpr const char* kEmbeddedModel = "parley-mini-en";
+
+// CLI11's layout with one empty line between groups, not two, and without negated flags, so that
+// the help fits on a screen.
+class HelpLayout : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name,
+                        CLI::AppFormatMode mode) const override {
+    std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
+    for (size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+    return text;
+  }
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    const std::string name = CLI::Formatter::make_option_name(option, positional);
+    return name.substr(0, name.find(",--no-"));
+  }
+};
+
+int list_languages() {
+  for (const text::Language& language : text::languages()) {
+    std::printf("%-4s %s\n", std::string(language.code).c_str(),
+                std::string(language.name).c_str());
+  }
+  return kAllGood;
+}
+
+// The next line that names an input.
+bool next_line(std::istream& lines, std::string& line) {
+  while (std::getline(lines, line)) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) return true;
+  }
+  return false;
+}
+
+// Jobs of an input; one that is not there is reported and counted.
+void plan(JobPlanner& planner, const std::string& input, std::vector<Job>& jobs, int64_t& failed) {
+  try {
+    for (Job& job : planner.plan(input)) jobs.push_back(std::move(job));
+  } catch (const Error& error) {
+    print_error("transcribe", error.what());
+    ++failed;
+  }
+}
+
+void plan_line(JobPlanner& planner, const std::string& line, std::vector<Job>& jobs,
+               int64_t& failed) {
+  if (line == kStandardInput) throw UsageError("a jobs file cannot name standard input (-)");
+  plan(planner, line, jobs, failed);
+}
+
+std::vector<Job> plan_all(const TranscribeArguments& arguments, JobPlanner& planner,
+                          int64_t& failed) {
+  const bool from_file = !arguments.jobs_file.empty() && arguments.jobs_file != kStandardInput;
+  const std::string unreadable = "--jobs-file: cannot read '" + arguments.jobs_file + "'";
+  std::ifstream lines(arguments.jobs_file);
+  if (from_file && !lines) throw UsageError(unreadable);
+  std::vector<Job> jobs;
+  for (const std::string& input : arguments.inputs) plan(planner, input, jobs, failed);
+  if (from_file) {
+    for (std::string line; next_line(lines, line);) plan_line(planner, line, jobs, failed);
+    if (!lines.eof()) throw UsageError(unreadable);  // a folder
+  }
+  return jobs;
+}
+
+void check_standard_output(const TranscribeArguments& arguments, size_t jobs) {
+  const std::string_view format = arguments.formats.front()->name;
+  const bool many = jobs > 1 || arguments.jobs_file == kStandardInput;
+  if (arguments.output.empty() && many && format != "txt" && format != "jsonl") {
+    throw UsageError("several inputs as " + std::string(format) +
+                     " need an output folder (-o DIR); jsonl and txt can follow one another");
+  }
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw Error(folder.string(), "cannot make the output folder: " + error.message());
+}
+
+// All jobs, then those of the filter as their lines come.
+void work(const TranscribeArguments& arguments, JobPlanner& planner, const std::vector<Job>& jobs,
+          TranscribeRun& run, InterruptWatch& watch, int64_t& failed) {
+  const auto work_on = [&](const Job& job, const std::string& place) {
+    watch.set_reading_stdin(job.input == kStandardInput);
+    run.work_on(job, place);
+    watch.set_reading_stdin(false);
+  };
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    work_on(jobs[i],
+            jobs.size() > 1 ? std::to_string(i + 1) + "/" + std::to_string(jobs.size()) : "");
+  }
+  if (arguments.jobs_file != kStandardInput) return;
+  std::string line;
+  while (next_line(std::cin, line)) {
+    std::vector<Job> more;
+    try {
+      plan_line(planner, line, more, failed);
+    } catch (const UsageError& error) {  // other lines are still good
+      print_error("transcribe", error.what());
+      ++failed;
+    }
+    for (const Job& job : more) work_on(job, "");
+  }
+  if (watch.token().stop_requested() || interrupted()) throw Stopped();
+}
+
+// Runs `body`; gives the exit code of how it ended.
+template <typename Body>
+int ended(const Body& body) {
+  try {
+    body();
+    return kAllGood;
+  } catch (const Stopped&) {
+    return kInterrupted;
+  } catch (const ClosedPipe&) {
+    return kSomeFailed;
+  }
+}
+
+int transcribe(const CLI::App& app, const TranscribeArguments& arguments) {
+  check_transcribe_options(app, arguments);
+  if (arguments.list_languages) return list_languages();
+  ::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is noticed when writing
+  JobPlanner planner(arguments.output, arguments.formats);
+  int64_t failed = 0;
+  const std::vector<Job> jobs = plan_all(arguments, planner, failed);
+  check_standard_output(arguments, jobs.size());
+  if (jobs.empty() && arguments.jobs_file != kStandardInput) {
+    return failed > 0 ? kSomeFailed : kAllGood;
+  }
+  if (!arguments.output.empty()) make_folder(arguments.output);
+
+  InterruptWatch watch;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto model = load_model([&] {
+    return pipeline::SpeechModel::load(find_model(arguments.model, "stt", kEmbeddedModel),
+                                       arguments.precision, arguments.threads);
+  });
+  check_language(arguments, *model);
+  const std::chrono::duration<double> load = std::chrono::steady_clock::now() - begun;
+  TranscribeRun run(arguments, model, load.count(), watch.token());
+  int code = ended([&] { work(arguments, planner, jobs, run, watch, failed); });
+  if (!run.summary().empty()) std::fprintf(stderr, "transcribe: %s\n", run.summary().c_str());
+  if (code == kAllGood && failed + run.failed() > 0) code = kSomeFailed;
+  if (!arguments.timings.empty() &&
+      ended([&] { write_named(arguments.timings, run.timings_json()); }) != kAllGood) {
+    return code == kAllGood ? static_cast<int>(kSomeFailed) : code;
+  }
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Turns speech into text.", "transcribe");
+  app.set_version_flag("--version", "transcribe " + version());
+  app.formatter(std::make_shared<HelpLayout>());
+  app.get_formatter()->column_width(36);
+  TranscribeArguments arguments;
+  add_transcribe_options(app, arguments);
+  return run_program(app, argc, argv, [&] { return transcribe(app, arguments); });
+}
+
+}  // namespace parley::cli
+
+int main(int argc, char** argv) { return parley::cli::main(argc, argv); }

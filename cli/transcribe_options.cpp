@@ -1,0 +1,392 @@
+#include "cli/transcribe_options.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "cli/program.h"
+#include "text/languages.h"
+#include "text/utf8.h"
+
+namespace parley::cli {
+
+namespace {
+
+using pipeline::Strategy;
+using pipeline::Task;
+using pipeline::TranscribeOptions;
+using pipeline::VadKind;
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> items;
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    items.push_back(list.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return items;
+}
+
+template <typename Number>
+std::optional<Number> parse_number(std::string_view text) {
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+template <typename Number>
+std::string shown(Number value) {
+  std::array<char, 64> text;
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+}
+
+// --name N: a number from min to max. The default is shown unless `show_default` is false.
+template <typename Number>
+CLI::Option* add_number(CLI::App& app, const std::string& name, Number& target, Number min,
+                        Number max, const std::string& description, bool show_default = true) {
+  const auto read = [&target, name, min, max](const std::string& text) {
+    const auto value = parse_number<Number>(text);
+    if (!value || !(*value >= min && *value <= max)) {
+      throw UsageError(name + ": '" + text + "' is not a number from " + shown(min) + " to " +
+                       shown(max));
+    }
+    target = *value;
+  };
+  const std::string preset = show_default ? "  [" + shown(target) + "]" : "";
+  return app.add_option_function<std::string>(name, read, description + preset)
+      ->type_name(std::is_integral_v<Number> ? "N" : "X");
+}
+
+// --name a|b|c
+template <typename Value>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& target,
+                        std::vector<std::pair<std::string, Value>> choices,
+                        const std::string& description) {
+  std::string names;
+  std::string preset;
+  for (const auto& [choice, value] : choices) {
+    if (!names.empty()) names += '|';
+    names += choice;
+    if (value == target) preset = choice;
+  }
+  const auto read = [&target, name, names, choices](const std::string& text) {
+    for (const auto& [choice, value] : choices) {
+      if (choice == text) return void(target = value);
+    }
+    throw UsageError(name + ": '" + text + "' is not one of " + names);
+  };
+  return app.add_option_function<std::string>(name, read, description + "  [" + preset + "]")
+      ->type_name(names);
+}
+
+template <typename Read>
+CLI::Option* add_text(CLI::App& app, const std::string& name, const std::string& type,
+                      const Read& read, const std::string& description) {
+  return app.add_option_function<std::string>(name, read, description)->type_name(type);
+}
+
+std::string read_language(const std::string& text) {
+  if (text == "auto") return "";
+  const auto code = text::language_code(text);
+  if (!code) throw UsageError("unknown language '" + text + "'; --list-languages shows all");
+  return std::string(*code);
+}
+
+std::vector<const pipeline::Format*> read_formats(const std::string& list) {
+  std::vector<const pipeline::Format*> formats;
+  for (const std::string& name : split(list)) {
+    const pipeline::Format* format = pipeline::find_format(name);
+    if (format == nullptr) {
+      std::string known;
+      for (const auto& each : pipeline::formats()) known.append(" ").append(each.name);
+      throw UsageError("unknown format '" + name + "'; there are:" + known);
+    }
+    if (std::find(formats.begin(), formats.end(), format) == formats.end()) {
+      formats.push_back(format);
+    }
+  }
+  return formats;
+}
+
+std::vector<float> read_temperatures(const std::string& list) {
+  std::vector<float> temperatures;
+  for (const std::string& item : split(list)) {
+    const auto value = parse_number<float>(item);
+    if (!value || !(*value >= 0 && *value <= 2)) {
+      throw UsageError("--temperature: '" + item + "' is not a number from 0 to 2");
+    }
+    if (!temperatures.empty() && *value <= temperatures.back()) {
+      throw UsageError("--temperature: each must be above the one before");
+    }
+    temperatures.push_back(*value);
+  }
+  return temperatures;
+}
+
+double read_time(const std::string& name, const std::string& text) {
+  const auto seconds = parse_time(text);
+  if (!seconds) throw UsageError(name + ": '" + text + "' is not seconds or hh:mm:ss");
+  return *seconds;
+}
+
+void add_input_options(CLI::App& app, TranscribeArguments& a) {
+  app.add_option("INPUT", a.inputs, "Audio or video files, folders, or -: standard input")
+      ->type_name("");
+  app.option_defaults()->group("Model");
+  app.add_option("-m,--model", a.model, "Installed model or model folder  [the best installed]")
+      ->type_name("NAME|DIR");
+  add_text(
+      app, "-l,--language", "CODE",
+      [&](const std::string& text) { a.options.language = read_language(text); },
+      "Spoken language, or auto  [heard in the first speech]");
+  app.add_flag("--list-languages", a.list_languages, "Show language codes and exit");
+  add_choice<Task>(app, "--task", a.options.task,
+                   {{"transcribe", Task::kTranscribe}, {"translate", Task::kTranslate}},
+                   "Or into English");
+}
+
+void add_output_options(CLI::App& app, TranscribeArguments& a) {
+  app.option_defaults()->group("Output");
+  add_text(
+      app, "-f,--format", "LIST", [&](const std::string& text) { a.formats = read_formats(text); },
+      "Of txt,srt,vtt,json,jsonl,tsv,csv,lrc  [txt]");
+  app.add_option("-o,--output", a.output,
+                 "Folder for a file per input and format  [standard output]")
+      ->type_name("DIR");
+  add_number(app, "--max-line-width", a.max_line_width, 1, 10000,
+             "Break subtitle lines at N characters", false);
+  app.add_flag("--resume", a.resume, "Skip what was done under the same model and options");
+  app.add_option("--jobs-file", a.jobs_file, "Read inputs from FILE, one on a line; -: a filter")
+      ->type_name("FILE");
+}
+
+void add_audio_options(CLI::App& app, TranscribeArguments& a) {
+  app.option_defaults()->group("Audio");
+  add_choice<Strategy>(app, "--strategy", a.options.strategy,
+                       {{"windows", Strategy::kWindows}, {"sequential", Strategy::kSequential}},
+                       "Cut at silences, or as published");
+  add_choice<VadKind>(app, "--vad", a.options.vad,
+                      {{"webrtc", VadKind::kWebrtc}, {"off", VadKind::kOff}},
+                      "Finds speech, for windows")
+      ->check([](const std::string& value) {
+        return value == "silero" ? "silero is not available yet" : "";
+      });
+  add_number(app, "--endpoint-silence", a.options.endpoint_silence, 0.1, 3600.0,
+             "Seconds that end a window");
+  add_text(
+      app, "--offset", "T",
+      [&](const std::string& text) { a.offset = read_time("--offset", text); },
+      "Begin at T: seconds or hh:mm:ss");
+  add_text(
+      app, "--duration", "T",
+      [&](const std::string& text) { a.duration = read_time("--duration", text); },
+      "How much to transcribe  [all]");
+  const auto raw = [&a]() -> dsp::RawFormat& { return a.raw ? *a.raw : a.raw.emplace(); };
+  add_text(
+      app, "--raw", "s16le|f32le",
+      [raw](const std::string& text) {
+        using Encoding = dsp::RawFormat::Encoding;
+        if (text != "s16le" && text != "f32le") {
+          throw UsageError("--raw: '" + text + "' is not one of s16le|f32le");
+        }
+        raw().encoding = text == "s16le" ? Encoding::kS16le : Encoding::kF32le;
+      },
+      "Standard input has no header");
+  const auto add_raw_number = [&](const std::string& name, int preset, int min, int max,
+                                  int dsp::RawFormat::*field, const std::string& description) {
+    const auto read = [=](const std::string& text) {
+      const auto value = parse_number<int>(text);
+      if (!value || *value < min || *value > max) {
+        throw UsageError(name + ": '" + text + "' is not a number from " + shown(min) + " to " +
+                         shown(max));
+      }
+      raw().*field = *value;
+    };
+    add_text(app, name, "N", read, description + "  [" + shown(preset) + "]");
+  };
+  add_raw_number("--raw-rate", dsp::kSampleRate, 1000, 768000, &dsp::RawFormat::rate, "Hz");
+  add_raw_number("--raw-channels", 1, 1, 64, &dsp::RawFormat::channels, "Interleaved");
+}
+
+void add_decoding_options(CLI::App& app, TranscribeArguments& a) {
+  app.option_defaults()->group("Decoding");
+  TranscribeOptions& o = a.options;
+  add_number(app, "--beam", o.beam, 1, 32, "Beams at temperature 0; 1: greedy");
+  add_number(app, "--best-of", o.best_of, 1, 32, "Samples above temperature 0");
+  add_number(app, "--patience", o.patience, 0.1f, 100.0f, "Beams that must end, in beams");
+  add_number(app, "--length-penalty", o.length_penalty, 0.0f, 1.0f,
+             "Alpha of the ranking  [by mean log-probability]", false);
+  add_text(
+      app, "--temperature", "LIST",
+      [&](const std::string& text) { o.temperatures = read_temperatures(text); },
+      "Tried until the thresholds hold  [0,0.2,0.4,0.6,0.8,1]");
+  add_number<uint64_t>(app, "--seed", o.seed, 0, UINT64_MAX, "Of the samples");
+  add_text(
+      app, "--prompt", "TEXT",
+      [&](const std::string& text) {
+        if (!text::is_valid_utf8(text)) throw UsageError("--prompt is not valid UTF-8");
+        o.prompt = text;
+      },
+      "Taken for what was said before");
+  app.add_flag("--condition-on-previous-text,!--no-condition-on-previous-text",
+               o.condition_on_previous_text, "For sequential, where --no-... ends it  [on]");
+  add_number(app, "--no-speech-threshold", o.no_speech_threshold, 0.0f, 1.0f,
+             "Silence above this, if also below the next");
+  add_number(app, "--logprob-threshold", o.logprob_threshold, -1000.0f, 0.0f,
+             "Mean log-probability to reach");
+  add_number(app, "--compression-ratio-threshold", o.compression_ratio_threshold, 0.0f, 1000.0f,
+             "Repetition above this fails");
+}
+
+void add_machine_options(CLI::App& app, TranscribeArguments& a) {
+  app.option_defaults()->group("Machine");
+  add_choice<nn::Precision>(app, "--precision", a.precision,
+                            {{"auto", nn::Precision::kAuto},
+                             {"f32", nn::Precision::kF32},
+                             {"bf16", nn::Precision::kBF16},
+                             {"int8", nn::Precision::kInt8}},
+                            "Of the computation");
+  add_number(app, "--threads", a.threads, 1, 1024, "[all processors]", false);
+  add_number(app, "--batch", a.options.batch, 1, 256, "Windows decoded together (windows)");
+  app.add_option("--timings", a.timings, "Write times as JSON; -: standard output")
+      ->type_name("FILE");
+  app.add_flag("--quiet", a.quiet, "No progress bar, no notices");
+  app.add_flag("--verbose", a.verbose, "Show segments as they come");
+}
+
+// Settled in name, not yet in the program.
+struct LaterOption {
+  const char* name;
+  bool takes_value;
+  const char* why = "is not available yet";
+};
+constexpr std::array<LaterOption, 6> kLater = {
+    {{"--word-timestamps", false},
+     {"--hotwords", true},
+     {"--live", false},
+     {"--mic", true},
+     {"--pace", true},
+     {"--max-line-count", true, "needs word timestamps, which are not available yet"}}};
+
+void add_later_options(CLI::App& app) {
+  app.option_defaults()->group("");  // not in the help
+  for (const LaterOption& later : kLater) {
+    if (later.takes_value) {
+      app.add_option(later.name)->expected(0, 1);
+    } else {
+      app.add_flag(later.name);
+    }
+  }
+}
+
+void refuse(bool wrong, const std::string& problem) {
+  if (wrong) throw UsageError(problem);
+}
+
+void check_strategy(const CLI::App& app, const TranscribeOptions& o) {
+  const bool sequential = o.strategy == Strategy::kSequential;
+  refuse(
+      !sequential && app.count("--condition-on-previous-text") > 0 && o.condition_on_previous_text,
+      "--condition-on-previous-text needs --strategy sequential: windows are independent");
+  for (const char* name : {"--endpoint-silence", "--batch"}) {
+    refuse(sequential && app.count(name) > 0,
+           std::string(name) + " needs --strategy windows; sequential takes one after another");
+  }
+  refuse(sequential && app.count("--vad") > 0 && o.vad != VadKind::kOff,
+         "--vad needs --strategy windows; sequential decodes everything");
+  refuse(o.vad == VadKind::kOff && app.count("--endpoint-silence") > 0,
+         "--endpoint-silence needs voice activity detection, which --vad off turns off");
+}
+
+void check_decoding(const CLI::App& app, const TranscribeOptions& o) {
+  const bool zero = o.temperatures.front() == 0;
+  const bool above = o.temperatures.back() > 0;
+  refuse(!zero && app.count("--beam") > 0, "--beam is for temperature 0, which is not in the list");
+  refuse(!above && app.count("--best-of") > 0,
+         "--best-of is for temperatures above 0, of which none is in the list");
+  refuse((!zero || o.beam == 1) && app.count("--patience") > 0, "--patience needs beams");
+}
+
+void check_output(const CLI::App& app, const TranscribeArguments& a) {
+  refuse(app.count("--output") > 0 && a.output.empty(),
+         "--output: the name of a folder is missing");
+  refuse(a.output.empty() && a.formats.size() > 1,
+         "several formats need an output folder (-o DIR)");
+  refuse(a.output.empty() && a.resume, "--resume needs an output folder (-o DIR)");
+  const auto is_subtitle = [](const pipeline::Format* format) {
+    return format->name == "srt" || format->name == "vtt";
+  };
+  refuse(a.max_line_width > 0 && std::none_of(a.formats.begin(), a.formats.end(), is_subtitle),
+         "--max-line-width is for the subtitle formats, srt and vtt");
+  refuse(a.quiet && a.verbose, "--quiet and --verbose exclude each other");
+}
+
+void check_inputs(const CLI::App& app, const TranscribeArguments& a) {
+  const auto dashes = std::count(a.inputs.begin(), a.inputs.end(), "-");
+  refuse(a.inputs.empty() && app.count("--jobs-file") == 0, "no input given");
+  refuse(dashes + (a.jobs_file == "-" ? 1 : 0) > 1, "standard input can be read only once");
+  refuse(a.raw && app.count("--raw") == 0, "--raw-rate and --raw-channels need --raw");
+  refuse(a.raw && (dashes == 0 || a.inputs.size() > 1 || !a.jobs_file.empty()),
+         "--raw is for standard input: give - as the only input");
+  refuse(a.duration == 0, "--duration must be above 0");
+}
+
+}  // namespace
+
+std::optional<double> parse_time(const std::string& text) {
+  double seconds = 0;
+  std::string_view rest = text;
+  for (int fields = 1; fields <= 3; ++fields) {
+    const size_t colon = rest.find(':');
+    const std::string_view field = rest.substr(0, colon);
+    const bool last = colon == std::string_view::npos;
+    const std::optional<double> value =
+        last ? parse_number<double>(field) : std::optional<double>(parse_number<int>(field));
+    if (!value || !(*value >= 0 && *value <= 1e7) || field[0] == '-') return std::nullopt;
+    if (fields > 1 && *value >= 60) return std::nullopt;
+    seconds = seconds * 60 + *value;
+    if (last) return seconds;
+    rest.remove_prefix(colon + 1);
+  }
+  return std::nullopt;
+}
+
+void add_transcribe_options(CLI::App& app, TranscribeArguments& arguments) {
+  add_input_options(app, arguments);
+  add_output_options(app, arguments);
+  add_audio_options(app, arguments);
+  add_decoding_options(app, arguments);
+  add_machine_options(app, arguments);
+  add_later_options(app);
+}
+
+void check_transcribe_options(const CLI::App& app, const TranscribeArguments& arguments) {
+  for (const LaterOption& later : kLater) {
+    refuse(app.count(later.name) > 0, std::string(later.name) + " " + later.why);
+  }
+  if (arguments.list_languages) return;
+  check_inputs(app, arguments);
+  check_output(app, arguments);
+  check_strategy(app, arguments.options);
+  check_decoding(app, arguments.options);
+}
+
+void check_language(const TranscribeArguments& arguments, const pipeline::SpeechModel& model) {
+  const std::string& language = arguments.options.language;
+  const std::string& name = model.files.name();
+  if (!model.multilingual) {
+    refuse(arguments.options.task == Task::kTranslate,
+           "--task translate: the model '" + name + "' knows English only");
+    refuse(!language.empty() && language != "en",
+           "--language " + language + ": the model '" + name + "' knows English only");
+  } else {
+    refuse(!language.empty() && model.tokenizer.special().language(language) == text::kNoToken,
+           "--language " + language + ": the model '" + name + "' does not know it");
+  }
+}
+
+}  // namespace parley::cli

@@ -1,0 +1,229 @@
+#include "cli/transcribe_run.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/program.h"
+#include "cli/write_all.h"
+#include "nn/isa.h"
+
+namespace parley::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Everything besides the input that decides what is written. Threads and batch do not.
+std::string recipe(const TranscribeArguments& a, const pipeline::SpeechModel& model) {
+  const pipeline::TranscribeOptions& o = a.options;
+  return Json{{"model", model.files.digest()},
+              {"name", model.files.name()},
+              {"precision", nn::name_of(a.precision)},
+              {"strategy", static_cast<int>(o.strategy)},
+              {"vad", static_cast<int>(o.vad)},
+              {"endpoint_silence", o.endpoint_silence},
+              {"language", o.language},
+              {"task", static_cast<int>(o.task)},
+              {"beam", o.beam},
+              {"best_of", o.best_of},
+              {"patience", o.patience},
+              {"length_penalty", o.length_penalty},
+              {"temperatures", o.temperatures},
+              {"seed", o.seed},
+              {"prompt", o.prompt},
+              {"condition_on_previous_text", o.condition_on_previous_text},
+              {"no_speech_threshold", o.no_speech_threshold},
+              {"logprob_threshold", o.logprob_threshold},
+              {"compression_ratio_threshold", o.compression_ratio_threshold},
+              {"offset", a.offset},
+              {"duration", a.duration},
+              {"max_line_width", a.max_line_width}}
+      .dump();
+}
+
+// The reader began at `offset`; results tell times of the file.
+void shift(pipeline::Transcript& transcript, double offset) {
+  const auto move = [offset](auto& span) {
+    span.start += offset;
+    span.end += offset;
+  };
+  for (pipeline::Segment& segment : transcript.segments) {
+    move(segment);
+    for (pipeline::Word& word : segment.words) move(word);
+  }
+  for (pipeline::Rejected& rejected : transcript.rejected) move(rejected);
+}
+
+double rounded(double seconds) { return std::round(seconds * 1e6) / 1e6; }
+
+double ratio(double part, double whole) { return whole > 0 ? rounded(part / whole) : 0; }
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+}  // namespace
+
+TranscribeRun::TranscribeRun(const TranscribeArguments& arguments,
+                             std::shared_ptr<const pipeline::SpeechModel> model,
+                             double load_seconds, std::stop_token stop)
+    : arguments_(arguments),
+      model_(std::move(model)),
+      transcriber_(model_, arguments.threads),
+      stop_(std::move(stop)),
+      progress_(!arguments.quiet && ::isatty(STDERR_FILENO) != 0),
+      load_seconds_(load_seconds) {
+  if (!arguments.output.empty()) {
+    journal_.emplace(arguments.output, recipe(arguments, *model_), arguments.resume);
+  }
+  if (arguments.verbose) {
+    say("model " + model_->files.name() + " (" + model_->files.path().string() + "), " +
+        std::string(nn::name_of(nn::isa())) + ", loaded in " +
+        std::to_string(std::lround(load_seconds * 1000)) + " ms");
+  }
+}
+
+void TranscribeRun::work_on(const Job& job, const std::string& place) {
+  if (stop_.stop_requested()) throw Stopped();
+  const std::string key = journal_ ? journal_->key(job) : "";
+  if (arguments_.resume && journal_->is_done(job, key)) {
+    ++skipped_;
+    if (arguments_.verbose) say(job.input + ": is already done");
+    return;
+  }
+  std::optional<pipeline::Transcript> transcript;
+  try {
+    transcript = transcribe(job, place);
+    if (!job.outputs.empty()) write(job, *transcript);
+    if (journal_) journal_->note(job, key);
+  } catch (const Stopped&) {
+    throw;
+  } catch (const std::exception& error) {
+    progress_.clear();
+    // Errors about the input begin with its name.
+    const std::string what = error.what();
+    print_error("transcribe", what.starts_with(job.input + ": ") ? what : job.input + ": " + what);
+    ++failed_;
+    return;
+  }
+  if (job.outputs.empty()) write(job, *transcript);
+  ++done_;
+}
+
+pipeline::Transcript TranscribeRun::transcribe(const Job& job, const std::string& place) {
+  dsp::AudioReader audio = job.input == kStandardInput
+                               ? dsp::AudioReader::standard_input(arguments_.raw)
+                               : dsp::AudioReader::open(job.input);
+  if (arguments_.offset > 0 || arguments_.duration >= 0) {
+    audio.limit(arguments_.offset, arguments_.duration);
+  }
+  if (arguments_.verbose) say(job.input + ": begins");
+  progress_.begin(job.input + (place.empty() ? "" : " (" + place + ")"), audio.duration_hint());
+  pipeline::TranscribeEvents events;
+  events.progress = [&](double seconds) { progress_.show(seconds); };
+  if (arguments_.verbose) {
+    events.segment = [&](const pipeline::Segment& segment) {
+      progress_.clear();
+      pipeline::Transcript line;
+      line.segments = {segment};
+      std::fprintf(stderr, "[%8.2f -> %8.2f] %s", segment.start + arguments_.offset,
+                   segment.end + arguments_.offset, pipeline::write_txt(line).c_str());
+    };
+  }
+  try {
+    pipeline::Transcript transcript =
+        transcriber_.transcribe(std::move(audio), arguments_.options, events, stop_);
+    add(transcriber_.timings());
+    shift(transcript, arguments_.offset);
+    progress_.clear();
+    if (transcript.duration == 0 && arguments_.offset > 0) {
+      transcript.notices.push_back("has no audio after --offset");
+    }
+    for (const std::string& notice : transcript.notices) {
+      if (!arguments_.quiet) say(job.input + ": " + notice);
+    }
+    return transcript;
+  } catch (...) {
+    add(transcriber_.timings());
+    throw;
+  }
+}
+
+void TranscribeRun::write(const Job& job, const pipeline::Transcript& transcript) {
+  const pipeline::WriterOptions options{.file = job.input,
+                                        .model = model_->files.name(),
+                                        .max_line_width = arguments_.max_line_width};
+  if (job.outputs.empty()) {
+    const pipeline::Format& format = *arguments_.formats.front();
+    write_all(STDOUT_FILENO, format.write(transcript, options), "standard output");
+    return;
+  }
+  for (size_t i = 0; i < job.outputs.size(); ++i) {
+    std::filesystem::create_directories(job.outputs[i].parent_path());
+    AtomicFile file(job.outputs[i]);
+    file.write(arguments_.formats[i]->write(transcript, options));
+    file.commit();
+  }
+}
+
+void TranscribeRun::add(const pipeline::Timings& timings) {
+  sum_.wall_seconds += timings.wall_seconds;
+  sum_.audio_seconds += timings.audio_seconds;
+  sum_.decode_audio += timings.decode_audio;
+  sum_.vad += timings.vad;
+  sum_.frontend += timings.frontend;
+  sum_.encoder += timings.encoder;
+  sum_.decoder += timings.decoder;
+  sum_.stitch += timings.stitch;
+  sum_.tokens += timings.tokens;
+  sum_.windows += timings.windows;
+}
+
+void TranscribeRun::say(const std::string& message) {
+  progress_.clear();
+  std::fprintf(stderr, "transcribe: %s\n", message.c_str());
+}
+
+std::string TranscribeRun::timings_json() const {
+  const int threads = nn::Context({.threads = arguments_.threads}).threads();
+  return Json{{"wall_seconds", rounded(sum_.wall_seconds)},
+              {"audio_seconds", rounded(sum_.audio_seconds)},
+              {"real_time_factor", ratio(sum_.wall_seconds, sum_.audio_seconds)},
+              {"stages",
+               {{"decode_audio", rounded(sum_.decode_audio)},
+                {"vad", rounded(sum_.vad)},
+                {"frontend", rounded(sum_.frontend)},
+                {"encoder", rounded(sum_.encoder)},
+                {"decoder", rounded(sum_.decoder)},
+                {"stitch", rounded(sum_.stitch)}}},
+              {"tokens", sum_.tokens},
+              {"tokens_per_second", ratio(static_cast<double>(sum_.tokens), sum_.decoder)},
+              {"windows", sum_.windows},
+              {"load_seconds", rounded(load_seconds_)},
+              {"peak_rss_bytes", peak_rss_bytes()},
+              {"model", model_->files.name()},
+              {"model_digest", model_->files.digest()},
+              {"precision", nn::name_of(arguments_.precision)},
+              {"instruction_set", nn::name_of(nn::isa())},
+              {"threads", threads},
+              {"inputs", {{"done", done_}, {"skipped", skipped_}, {"failed", failed_}}}}
+             .dump() +
+         '\n';
+}
+
+std::string TranscribeRun::summary() const {
+  if (skipped_ == 0 || arguments_.quiet) return "";
+  return std::to_string(skipped_) + (skipped_ == 1 ? " input was" : " inputs were") +
+         " already done";
+}
+
+}  // namespace parley::cli

@@ -1,0 +1,149 @@
+// What the command line of transcribe promises before any work is done.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "tests/cli/process.h"
+
+namespace parley::test {
+namespace {
+
+TEST(TranscribeOptions, HelpFitsOnAScreen) {
+  const Outcome help = transcribe({"--help"});
+  EXPECT_EQ(help.code, 0);
+  EXPECT_EQ(help.err, "");
+  std::istringstream lines(help.out);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) EXPECT_LE(line.size(), 100u) << line;
+  EXPECT_LE(count, 60);
+  for (const char* option : {"-m,--model", "-f,--format", "--resume", "--timings", "--strategy"}) {
+    EXPECT_NE(help.out.find(option), std::string::npos) << option;
+  }
+}
+
+TEST(TranscribeOptions, VersionIsASingleLine) {
+  const Outcome version = transcribe({"--version"});
+  EXPECT_EQ(version.code, 0);
+  EXPECT_EQ(version.out.rfind("transcribe ", 0), 0u);
+  EXPECT_EQ(std::count(version.out.begin(), version.out.end(), '\n'), 1);
+}
+
+TEST(TranscribeOptions, LanguagesAreListed) {
+  const Outcome languages = transcribe({"--list-languages"});
+  EXPECT_EQ(languages.code, 0);
+  EXPECT_NE(languages.out.find("\nde   german\n"), std::string::npos);
+  EXPECT_EQ(std::count(languages.out.begin(), languages.out.end(), '\n'), 100);
+}
+
+// Wrong usage ends with code 2 and one line that names what is wrong, and writes nothing.
+void expect_refused(const std::vector<std::string>& arguments, const std::string& named) {
+  const Outcome outcome = transcribe(arguments);
+  std::string shown;
+  for (const std::string& argument : arguments) shown += argument + " ";
+  EXPECT_EQ(outcome.code, 2) << shown << outcome.err;
+  EXPECT_EQ(outcome.out, "") << shown;
+  EXPECT_EQ(outcome.err.rfind("transcribe: ", 0), 0u) << shown << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << shown << outcome.err;
+  EXPECT_NE(outcome.err.find(named), std::string::npos) << shown << outcome.err;
+}
+
+TEST(TranscribeOptions, OptionsOfLaterVersionsAreRefusedByName) {
+  expect_refused({"a.wav", "--word-timestamps"}, "--word-timestamps is not available yet");
+  expect_refused({"a.wav", "--hotwords", "Parley"}, "--hotwords is not available yet");
+  expect_refused({"a.wav", "--live"}, "--live is not available yet");
+  expect_refused({"--mic"}, "--mic is not available yet");
+  expect_refused({"--mic", "hw:0"}, "--mic is not available yet");
+  expect_refused({"a.wav", "--pace", "realtime"}, "--pace is not available yet");
+  expect_refused({"a.wav", "--vad", "silero"}, "--vad: silero is not available yet");
+  expect_refused({"a.wav", "--max-line-count", "2"}, "--max-line-count needs word timestamps");
+}
+
+TEST(TranscribeOptions, ValuesAreChecked) {
+  const std::vector<std::vector<std::string>> wrong = {
+      {"--beam", "0"},
+      {"--beam", "33"},
+      {"--beam", "many"},
+      {"--beam", "99999999999999999999"},
+      {"--best-of", "-1"},
+      {"--patience", "nan"},
+      {"--length-penalty", "1.5"},
+      {"--temperature", "0,x"},
+      {"--temperature", ""},
+      {"--temperature", "0.4,0.2"},
+      {"--temperature", "inf"},
+      {"--seed", "-1"},
+      {"--prompt", "caf\xE9"},
+      {"--no-speech-threshold", "2"},
+      {"--logprob-threshold", "1"},
+      {"--compression-ratio-threshold", "-1"},
+      {"--precision", "f64"},
+      {"--threads", "0"},
+      {"--batch", "0"},
+      {"--offset", "-1"},
+      {"--offset", "1:2:3:4"},
+      {"--offset", "1:75"},
+      {"--duration", "0"},
+      {"--duration", "long"},
+      {"--endpoint-silence", "0"},
+      {"--strategy", "both"},
+      {"--vad", "energy"},
+      {"--task", "summarize"},
+      {"--max-line-width", "0"},
+      {"--raw", "mp3"},
+  };
+  for (const auto& arguments : wrong) {
+    expect_refused({arguments[0], arguments[1], "a.wav"}, arguments[0]);
+  }
+  expect_refused({"-l", "tlh", "a.wav"}, "--list-languages");
+  expect_refused({"-f", "doc", "a.wav"}, "unknown format 'doc'");
+  expect_refused({"--nonsense", "a.wav"}, "--nonsense");
+}
+
+TEST(TranscribeOptions, WhatCannotBeHonouredTogetherIsRefused) {
+  expect_refused({}, "no input");
+  expect_refused({"a.wav", "-f", "txt,srt"}, "-o DIR");
+  expect_refused({"a.wav", "--resume"}, "--resume");
+  expect_refused({"a.wav", "--max-line-width", "40"}, "--max-line-width");
+  expect_refused({"a.wav", "--raw", "s16le"}, "--raw");
+  expect_refused({"-", "--raw-rate", "8000"}, "--raw");
+  expect_refused({"-", "--jobs-file", "-"}, "standard input");
+  expect_refused({"-", "-"}, "standard input");
+  expect_refused({"a.wav", "--quiet", "--verbose"}, "--verbose");
+  expect_refused({"a.wav", "--condition-on-previous-text"}, "--condition-on-previous-text");
+  expect_refused({"a.wav", "--strategy", "sequential", "--batch", "4"}, "--batch");
+  expect_refused({"a.wav", "--strategy", "sequential", "--vad", "webrtc"}, "--vad");
+  expect_refused({"a.wav", "--strategy", "sequential", "--endpoint-silence", "1"},
+                 "--endpoint-silence");
+  expect_refused({"a.wav", "--vad", "off", "--endpoint-silence", "1"}, "--endpoint-silence");
+  expect_refused({"a.wav", "--beam", "1", "--patience", "2"}, "--patience");
+  expect_refused({"a.wav", "--temperature", "0", "--best-of", "3"}, "--best-of");
+  expect_refused({"a.wav", "--temperature", "0.5", "--beam", "3"}, "--beam");
+  expect_refused({"a.wav", "--jobs-file", "/nonexistent/jobs"}, "--jobs-file");
+}
+
+TEST(TranscribeOptions, AModelThatCannotBeLoadedIsCode3) {
+  const Bench bench;
+  const std::string clip = bench.clip("a.wav");
+  for (const std::string& model : {std::string("no-such-model"), bench.path(""), clip}) {
+    const Outcome outcome = transcribe({"-m", model, clip});
+    EXPECT_EQ(outcome.code, 3) << model;
+    EXPECT_NE(outcome.err.find("parley convert"), std::string::npos) << outcome.err;
+  }
+}
+
+TEST(TranscribeOptions, AnEnglishOnlyModelKnowsNoOtherLanguage) {
+  const Bench bench("english-128");
+  const std::string clip = bench.clip("a.wav");
+  const Outcome german = bench.run({"-l", "de", clip});
+  EXPECT_EQ(german.code, 2);
+  EXPECT_NE(german.err.find("English only"), std::string::npos) << german.err;
+  const Outcome translate = bench.run({"--task", "translate", clip});
+  EXPECT_EQ(translate.code, 2);
+  EXPECT_NE(translate.err.find("English only"), std::string::npos) << translate.err;
+  EXPECT_EQ(bench.run({"-l", "English", clip}).code, 0);
+  EXPECT_EQ(bench.run({"-l", "auto", clip}).code, 0);
+}
+
+}  // namespace
+}  // namespace parley::test
