@@ -59,7 +59,7 @@ fs::path embedded_model(const std::string& name) {
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
   if (error) return {};
   for (const char* place : {"data/models", "../data/models", "../share/parley/models"}) {
-    const fs::path folder = (program / place / name).lexically_normal();
+    fs::path folder = (program / place / name).lexically_normal();
     if (is_model(folder)) return folder;
   }
   return {};

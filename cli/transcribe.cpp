@@ -178,7 +178,7 @@ int transcribe(const CLI::App& app, const TranscribeArguments& arguments) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int run_transcribe(int argc, char** argv) {
   CLI::App app("Turns speech into text.", "transcribe");
   app.set_version_flag("--version", "transcribe " + version());
   app.formatter(std::make_shared<HelpLayout>());
@@ -190,4 +190,10 @@ int main(int argc, char** argv) {
 
 }  // namespace parley::cli
 
-int main(int argc, char** argv) { return parley::cli::main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return parley::cli::run_transcribe(argc, argv);
+  } catch (...) {  // what run_program() does not catch: no memory for the options
+    return parley::cli::kSomeFailed;
+  }
+}

@@ -101,9 +101,9 @@ std::vector<const pipeline::Format*> read_formats(const std::string& list) {
   for (const std::string& name : split(list)) {
     const pipeline::Format* format = pipeline::find_format(name);
     if (format == nullptr) {
-      std::string known;
-      for (const auto& each : pipeline::formats()) known.append(" ").append(each.name);
-      throw UsageError("unknown format '" + name + "'; there are:" + known);
+      std::string problem = "unknown format '" + name + "'; there are:";
+      for (const auto& each : pipeline::formats()) problem.append(" ").append(each.name);
+      throw UsageError(problem);
     }
     if (std::find(formats.begin(), formats.end(), format) == formats.end()) {
       formats.push_back(format);

@@ -168,7 +168,8 @@ void TranscribeRun::write(const Job& job, const pipeline::Transcript& transcript
     return;
   }
   for (size_t i = 0; i < job.outputs.size(); ++i) {
-    std::filesystem::create_directories(job.outputs[i].parent_path());
+    const std::filesystem::path folder = job.outputs[i].parent_path();
+    if (!folder.empty()) std::filesystem::create_directories(folder);
     AtomicFile file(job.outputs[i]);
     file.write(arguments_.formats[i]->write(transcript, options));
     file.commit();

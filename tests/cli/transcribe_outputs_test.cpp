@@ -138,6 +138,21 @@ TEST(TranscribeOutputs, AnOutputFolderThatCannotBeMadeIsAnError) {
   }
 }
 
+TEST(TranscribeOutputs, ResultsCanLieBesideTheirInputs) {
+  const Bench bench;
+  bench.clip("in/a.wav");
+  bench.clip("in/sub/b.wav");
+  const std::filesystem::path here = std::filesystem::current_path();
+  std::filesystem::current_path(bench.path("in"));
+  const Outcome outcome = bench.run({"-o", ".", "."});
+  const Outcome again = bench.run({"-o", "./", "--resume", "../in/"});
+  std::filesystem::current_path(here);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(bench.files("in"),
+            (std::vector<std::string>{"a.txt", "a.wav", "sub/b.txt", "sub/b.wav"}));
+  EXPECT_EQ(again.err, "transcribe: 2 inputs were already done\n");
+}
+
 TEST(TranscribeOutputs, ResumeDoesOnlyWhatIsMissing) {
   const Bench bench;
   bench.clip("in/a.wav");
