@@ -34,12 +34,14 @@ std::shared_ptr<const decoder::CrossState> encode(nn::Context& ctx, const pipeli
   return model.decoder.listen(ctx, features);
 }
 
-// Mean milliseconds of a step that advances `rows` sequences, each of a window of its own, over positions 0 to 255.
-double time_steps(nn::Context& ctx, const pipeline::SpeechModel& model, const decoder::CacheShape& shape, int rows) {
+// Mean milliseconds of a step that advances `rows` sequences over positions 0 to 255; the sequences listen to `windows` windows.
+double time_steps(nn::Context& ctx, const pipeline::SpeechModel& model, const decoder::CacheShape& shape, int rows, int windows) {
   decoder::KvState state(shape, rows);
+  std::vector<std::shared_ptr<const decoder::CrossState>> heard;
+  for (int i = 0; i < windows; ++i) heard.push_back(std::make_shared<decoder::CrossState>(shape, model.encoder.positions()));
   std::vector<decoder::Row> step;
   for (int slot = 0; slot < rows; ++slot) {
-    state.reset(slot, std::make_shared<decoder::CrossState>(shape, model.encoder.positions()));
+    state.reset(slot, heard[static_cast<size_t>(slot % windows)]);
     step.push_back({slot, model.tokenizer.special().sot, true});
   }
   const Clock clock;
@@ -88,7 +90,8 @@ nlohmann::json measure(const std::string& path, nn::Precision precision, int thr
       model->decoder.listen(ctx, features);
       result["cross_ms"].push_back(listening.milliseconds());
     }
-    for (const int rows : {1, 5, 8}) result["step_ms_" + std::to_string(rows)].push_back(time_steps(ctx, *model, shape, rows));
+    for (const int rows : {1, 5, 8}) result["step_ms_" + std::to_string(rows)].push_back(time_steps(ctx, *model, shape, rows, 1));
+    result["step_ms_8_windows"].push_back(time_steps(ctx, *model, shape, 8, 8));
     result["prompt_ms_256"].push_back(time_prompt(ctx, *model, shape));
   }
   rusage usage{};

@@ -1,5 +1,6 @@
 #include "decoder/kv_state.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <string>
@@ -9,12 +10,16 @@
 
 namespace parley::decoder {
 
-CrossState::CrossState(const CacheShape& shape, int64_t positions) : heads_(shape.heads) {
-  const int64_t capacity = (positions + 15) / 16 * 16;
-  const size_t part = static_cast<size_t>(capacity * shape.head_dim) * shape.element();
-  memory_ = nn::Buffer(part * 2 * static_cast<size_t>(shape.layers * shape.heads));
+CrossState::CrossState(const CacheShape& shape, int64_t positions)
+    : per_layer_(static_cast<size_t>(shape.heads * ((positions + kSegment - 1) / kSegment))) {
+  const size_t part = static_cast<size_t>(kSegment * shape.head_dim) * shape.element();
+  memory_ = nn::Buffer(part * 2 * per_layer_ * static_cast<size_t>(shape.layers));
   std::byte* next = memory_.data();
-  for (int64_t i = 0; i < shape.layers * shape.heads; ++i, next += 2 * part) segments_.push_back({next, next + part, positions, capacity});
+  for (int64_t i = 0; i < shape.layers * shape.heads; ++i) {
+    for (int64_t begin = 0; begin < positions; begin += kSegment, next += 2 * part) {
+      segments_.push_back({next, next + part, std::min(kSegment, positions - begin), kSegment});
+    }
+  }
 }
 
 KvState::KvState(const CacheShape& shape, int slots)

@@ -25,18 +25,22 @@ struct CacheShape {
 // that listen to the window.
 class CrossState {
  public:
+  // Positions lie in pieces that are read from end to end: few enough that memory is read in order, enough to fill the
+  // vectors of one row's attention.
+  static constexpr int64_t kSegment = 128;
+
   CrossState(const CacheShape& shape, int64_t positions);
 
-  // The segments of a layer, one for each head.
+  // The segments of a layer: those of head 0, then of head 1, ...
   std::span<const nn::Segment> segments(int64_t layer) const {
-    return std::span(segments_).subspan(static_cast<size_t>(layer * heads_), static_cast<size_t>(heads_));
+    return std::span(segments_).subspan(static_cast<size_t>(layer) * per_layer_, per_layer_);
   }
   size_t bytes() const { return memory_.size(); }
 
  private:
-  int64_t heads_;
+  size_t per_layer_;
   nn::Buffer memory_;
-  std::vector<nn::Segment> segments_;  // [layers * heads]
+  std::vector<nn::Segment> segments_;  // [layers][heads][pieces]
 };
 
 // Slots of self-attention keys and values, one for each sequence being decoded. Positions lie in blocks of 32 that forked

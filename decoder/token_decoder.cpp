@@ -90,7 +90,7 @@ std::shared_ptr<const CrossState> TokenDecoder::listen(nn::Context& ctx, const T
     const nn::Scope scope(ctx);
     const Tensor kv = ctx.allocate({positions, 2 * d_model_});
     nn::linear(ctx, blocks_[static_cast<size_t>(layer)].cross_kv, features, {.out = kv});
-    nn::store_positions(ctx, state->segments(layer), cache_.head_dim, cache_.f16, kv);
+    nn::store_positions(ctx, state->segments(layer), cache_.heads, cache_.f16, kv);
   }
   return state;
 }

@@ -25,7 +25,7 @@ struct Row {
 // Reference: openai/whisper model.py, TextDecoder.
 class TokenDecoder {
  public:
-  // Packs the weights of a stage of kind "token_decoder" for this CPU. The stage must outlive the decoder, which reads
+  // Packs the weights of a stage of kind "whisper_decoder" for this CPU. The stage must outlive the decoder, which reads
   // token embeddings from the mapped file. Throws Error naming the field or tensor at fault.
   TokenDecoder(const stage::Stage& stage, nn::Precision precision, int threads);
 

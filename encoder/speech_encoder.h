@@ -16,7 +16,7 @@ namespace parley::encoder {
 // Reference: Radford et al. 2022, §2.2; openai/whisper model.py, AudioEncoder.
 class SpeechEncoder {
  public:
-  // Packs the weights of a stage of kind "speech_encoder" for this CPU. Throws Error naming the field or tensor at fault.
+  // Packs the weights of a stage of kind "whisper_encoder" for this CPU. Throws Error naming the field or tensor at fault.
   SpeechEncoder(const stage::Stage& stage, nn::Precision precision, int threads);
 
   int64_t n_mels() const { return n_mels_; }

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "nn/attention_vnni.h"
+#include "nn/isa.h"
 #include "nn/kernels.h"
 #include "nn/onednn.h"
 
@@ -200,13 +202,44 @@ void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const T
   omp_set_num_threads(threads);
 }
 
+void self_attention_vnni(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
+  const int64_t positions = qkv.rows();
+  std::vector<vnni::Head> packed;
+  for (int64_t head = 0; head < heads; ++head) packed.emplace_back(positions);
+  constexpr int64_t kQueries = 10 * vnni::kTileRows;
+  const int64_t blocks = (positions + kQueries - 1) / kQueries;
+#pragma omp parallel num_threads(ctx.threads())
+  {
+#pragma omp for schedule(dynamic)
+    for (int64_t head = 0; head < heads; ++head) {
+      const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
+      packed[static_cast<size_t>(head)].pack(k, v, qkv.row_stride);
+    }
+#pragma omp for schedule(dynamic)
+    for (int64_t task = 0; task < heads * blocks; ++task) {
+      const int64_t head = task / blocks;
+      const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
+      const int64_t begin = task % blocks * kQueries;
+      const int64_t end = std::min(begin + kQueries, positions);
+      for (int64_t row = begin; row < end; row += vnni::kTileRows) {
+        packed[static_cast<size_t>(head)].attend(q + row * qkv.row_stride, qkv.row_stride,
+                                                 static_cast<int>(std::min<int64_t>(vnni::kTileRows, end - row)),
+                                                 out.row(row) + head * vnni::kHeadDim, out.row_stride);
+      }
+    }
+  }
+}
+
 }  // namespace
 
-Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads) {
+Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute compute) {
   ctx.check_thread();
   const Tensor out = ctx.allocate({qkv.rows(), qkv.cols() / 3}, qkv.dtype);
+  const int64_t head_dim = qkv.cols() / 3 / heads;
   if (qkv.dtype == DType::kBF16) {
     self_attention_bf16(ctx, qkv, heads, out);
+  } else if (compute == Compute::kInt8 && isa() >= Isa::kVnni && head_dim == vnni::kHeadDim && qkv.rows() <= vnni::kMaxPositions) {
+    self_attention_vnni(ctx, qkv, heads, out);
   } else {
     self_attention_f32(ctx, qkv, heads, out);
   }
@@ -245,25 +278,27 @@ void transpose_keys(const float* k, int64_t stride, int64_t positions, int64_t h
 
 }  // namespace
 
-void store_positions(Context& ctx, std::span<const Segment> segments, int64_t head_dim, bool f16, const Tensor& kv) {
-  const auto heads = static_cast<int64_t>(segments.size());
-  const int64_t positions = kv.rows();
-#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic)
-  for (int64_t head = 0; head < heads; ++head) {
-    const Segment& segment = segments[static_cast<size_t>(head)];
-    const float* k = kv.f32() + head * head_dim;
+void store_positions(Context& ctx, std::span<const Segment> segments, int64_t heads, bool f16, const Tensor& kv) {
+  const int64_t head_dim = kv.cols() / 2 / heads;
+  const auto count = static_cast<int64_t>(segments.size());
+  const int64_t per_head = count / heads;
+#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic, 4)
+  for (int64_t i = 0; i < count; ++i) {
+    const Segment& segment = segments[static_cast<size_t>(i)];
+    const int64_t first = i % per_head * segments[0].capacity;
+    const float* k = kv.row(first) + i / per_head * head_dim;
     const float* v = k + heads * head_dim;
     void* keys = const_cast<void*>(segment.keys);
     void* values = const_cast<void*>(segment.values);
     if (f16) {
-      transpose_keys(k, kv.row_stride, positions, head_dim, segment.capacity, static_cast<uint16_t*>(keys), kernels::f32_to_f16_row);
-      for (int64_t t = 0; t < positions; ++t) {
+      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity, static_cast<uint16_t*>(keys), kernels::f32_to_f16_row);
+      for (int64_t t = 0; t < segment.count; ++t) {
         kernels::f32_to_f16_row(v + t * kv.row_stride, head_dim, static_cast<uint16_t*>(values) + t * head_dim);
       }
     } else {
-      transpose_keys(k, kv.row_stride, positions, head_dim, segment.capacity, static_cast<float*>(keys),
-                     [](const float* x, int64_t count, float* out) { std::copy_n(x, count, out); });
-      for (int64_t t = 0; t < positions; ++t) std::copy_n(v + t * kv.row_stride, head_dim, static_cast<float*>(values) + t * head_dim);
+      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity, static_cast<float*>(keys),
+                     [](const float* x, int64_t n, float* out) { std::copy_n(x, n, out); });
+      for (int64_t t = 0; t < segment.count; ++t) std::copy_n(v + t * kv.row_stride, head_dim, static_cast<float*>(values) + t * head_dim);
     }
   }
 }

@@ -6,14 +6,15 @@
 #include "nn/context.h"
 #include "nn/kernels.h"
 #include "nn/tensor.h"
+#include "nn/weight.h"
 
 namespace parley::nn {
 
 // softmax(Q K^T / sqrt(head_dim)) V for each head, without ever holding a whole [positions, positions] matrix: a block of
 // queries meets all keys, then the next (Rabe & Staats 2021 for the idea; exact softmax, not a running one).
 // qkv: f32 or bf16 [positions, 3 * heads * head_dim], the three parts side by side -> [positions, heads * head_dim] of the
-// same type.
-Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads);
+// same type. compute: of the weights around it; kInt8 allows products in 8 bits where the CPU is fastest with them.
+Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute compute);
 
 // Keys and values of `count` positions, as kernels::Segment wants them: keys [head_dim][capacity], values
 // [capacity][head_dim], one such pair for each head.
@@ -22,9 +23,9 @@ using kernels::Segment;
 // Copies rows of keys and values into a segment's layout: k, v: f32 [head_dim] of one position.
 void store_position(const Segment& segment, int64_t position, int64_t head_dim, bool f16, const float* k, const float* v);
 
-// The same for all positions of all heads: kv: f32 [positions, 2 * heads * head_dim], keys beside values; segments: one for
-// each head.
-void store_positions(Context& ctx, std::span<const Segment> segments, int64_t head_dim, bool f16, const Tensor& kv);
+// The same for all positions of all heads: kv: f32 [positions, 2 * heads * head_dim], keys beside values; segments: of head 0 in
+// the order of their positions, then of head 1, ...
+void store_positions(Context& ctx, std::span<const Segment> segments, int64_t heads, bool f16, const Tensor& kv);
 
 // One group of query rows that attend to the same segments.
 struct AttentionGroup {

@@ -41,7 +41,7 @@ TEST(Attention, OfAnEncoderEqualsTheDefinition) {
       if (type == DType::kBF16 && isa() < Isa::kAvx512) continue;
       Context ctx({.threads = 2});
       const Tensor input = convert(ctx, view(qkv, {positions, 3 * width}), type);
-      const Tensor y = convert(ctx, self_attention(ctx, input, heads), DType::kF32);
+      const Tensor y = convert(ctx, self_attention(ctx, input, heads, Compute::kF32Many), DType::kF32);
       for (int64_t head = 0; head < heads; ++head) {
         std::vector<const float*> keys, values;
         for (int64_t t = 0; t < positions; ++t) {
@@ -57,6 +57,40 @@ TEST(Attention, OfAnEncoderEqualsTheDefinition) {
       }
     }
   }
+}
+
+TEST(Attention, InEightBitsStaysNearTheDefinition) {
+  for (const int64_t positions : {64, 100, 333, 1500}) {
+    const int64_t heads = 2;
+    const int64_t width = heads * 64;
+    std::vector<float> qkv = random_values(static_cast<size_t>(positions * 3 * width), 6);
+    Context ctx({.threads = 2});
+    const Tensor fast = self_attention(ctx, view(qkv, {positions, 3 * width}), heads, Compute::kInt8);
+    const Tensor slow = self_attention(ctx, view(qkv, {positions, 3 * width}), heads, Compute::kF32Many);
+    double error = 0;
+    double norm = 0;
+    for (int64_t i = 0; i < fast.shape.elements(); ++i) {
+      error += std::pow(fast.f32()[i] - slow.f32()[i], 2);
+      norm += std::pow(slow.f32()[i], 2);
+    }
+    EXPECT_LT(std::sqrt(error / norm), 0.02) << positions;
+  }
+}
+
+// Many small probabilities beside one large one: all that bytes relative to the row's largest would lose.
+TEST(Attention, InEightBitsKeepsTheMassOfManySmallProbabilities) {
+  const int64_t positions = 1500;
+  std::vector<float> qkv(static_cast<size_t>(positions * 3 * 64));
+  for (int64_t t = 0; t < positions; ++t) {
+    float* row = &qkv[static_cast<size_t>(t * 3 * 64)];
+    row[0] = 8.f;                           // q
+    row[64] = t == 700 ? 7.2f : 0.f;        // k: key 700 scores 7.2 more, e^7.2 = 1339 times the others
+    row[128] = t == 700 ? 1.f : -1.f;       // v
+  }
+  Context ctx({.threads = 1});
+  const Tensor fast = self_attention(ctx, view(qkv, {positions, 3 * 64}), 1, Compute::kInt8);
+  const double large = std::exp(7.2);
+  EXPECT_NEAR(fast.row(3)[0], (large - 1499) / (large + 1499), 0.06) << "bytes relative to the row would give 1";
 }
 
 // Segments as a KV cache has them: blocks of 32 positions, the last one partly filled.

@@ -92,6 +92,17 @@ TEST(Linear, AppliesGeluAndAddsToTheResidual) {
   }
 }
 
+TEST(Linear, GeluIsExactToSixDigits) {
+  std::vector<float> x;
+  for (float value = -12.f; value <= 12.f; value += 0.01f) x.push_back(value);
+  std::vector<float> one = {1.f};
+  const auto rows = static_cast<int64_t>(x.size());
+  const Weight weight(WeightSource{{{view(one, {1, 1})}}}, Compute::kF32Few, rows, 1);
+  Context ctx({.threads = 1});
+  const Tensor y = linear(ctx, weight, view(x, {rows, 1}), {.activation = Activation::kGelu});
+  for (int64_t r = 0; r < rows; ++r) ASSERT_NEAR(y.row(r)[0], exact_gelu(x[static_cast<size_t>(r)]), 2e-6);
+}
+
 // The invariant that batching rests on: a row's result does not depend on the rows beside it, nor on threads.
 TEST(Linear, RowsDoNotDependOnTheirCompany) {
   for (const Compute compute : {Compute::kF32Few, Compute::kBF16Few, Compute::kInt8}) {
