@@ -1,20 +1,23 @@
-# Debian packages; `make setup` installs them (Makefile, PACKAGES).
+# The libraries that Parley's own libraries link, all from Debian packages (Makefile, PACKAGES). parleyConfig.cmake includes this file
+# as well: whoever links the installed static libraries needs the same ones.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(ZLIB REQUIRED)
-find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(FFTW3F REQUIRED IMPORTED_TARGET fftw3f)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
-pkg_check_modules(SAMPLERATE REQUIRED IMPORTED_TARGET samplerate)
 pkg_check_modules(AVFORMAT REQUIRED IMPORTED_TARGET libavformat libavcodec libswresample libavutil)
 pkg_check_modules(WEBRTC REQUIRED IMPORTED_TARGET webrtc-audio-processing)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 # dnnl's CMake package asks for OpenCL development files; the library itself is all that we need.
-find_library(DNNL_LIBRARY dnnl REQUIRED)
+find_library(DNNL_LIBRARY_FILE dnnl REQUIRED)
 find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
+if(NOT TARGET parley::dnnl)
+  add_library(parley::dnnl UNKNOWN IMPORTED)
+  set_target_properties(parley::dnnl PROPERTIES IMPORTED_LOCATION ${DNNL_LIBRARY_FILE} INTERFACE_INCLUDE_DIRECTORIES ${DNNL_INCLUDE})
+endif()
+set(DNNL_LIBRARY parley::dnnl)

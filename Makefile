@@ -1,0 +1,148 @@
+# make demo    everything that is missing, the programs, and a first transcript
+# make test    the same set-up, then every test
+# make help    the other targets
+
+BUILD ?= build
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+# Corpora and pilot models of the developers; nobody else needs them.
+SHARED ?= $(or $(PARLEY_SHARED),../shared)
+
+# Debian 12. To build the programs and the tests:
+PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec-dev libavformat-dev libcli11-dev libdnnl-dev \
+  libfftw3-dev libhwy-dev libpcre2-dev libsndfile1-dev libssl-dev libswresample-dev libwebrtc-audio-processing-dev libzip-dev \
+  zlib1g-dev libgtest-dev ffmpeg
+# For the sanitizers, the fuzzers and the formatter:
+CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang-tidy-14
+# For the benchmarks:
+BENCH_PACKAGES = python3 python3-numpy
+PYTHON ?= /usr/bin/python3
+
+MODEL_CHECKPOINT := $(wildcard $(SHARED)/models/pilot-en)
+EMBEDDED_MODEL := $(wildcard data/models/parley-mini-en)
+SAMPLE := $(firstword $(wildcard data/audio/*.flac data/audio/*.wav $(SHARED)/corpus/commands/home_001.flac))
+LIBRARY_FOLDERS = $(wildcard base nn text stage dsp encoder decoder vocoder pipeline)
+FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
+
+.NOTPARALLEL:
+.PHONY: all build demo test check check-asan check-tsan check-fuzz check-format check-tidy bench fuzz format install setup \
+  setup-check setup-bench clean help
+
+all: build
+
+help:
+	@echo 'make demo                  set up, build, and transcribe a sample'
+	@echo 'make test                  set up, build, and run every test'
+	@echo 'make build                 $(BUILD)/transcribe and $(BUILD)/parley'
+	@echo 'make install PREFIX=DIR    programs, library and CMake package  [$(PREFIX)]'
+	@echo 'make check                 formatting, brief fuzzing, the tests under sanitizers; CI: make check && make test'
+	@echo 'make check-tidy            clang-tidy on all sources (minutes)'
+	@echo 'make bench                 times of the stages; beside whisper.cpp with WHISPER_CPP_BENCH=path/to/whisper-bench'
+	@echo 'make fuzz FUZZ_SECONDS=60  every fuzz target for that long'
+	@echo 'make format                clang-format on all sources'
+	@echo 'make setup                 install the Debian packages that are missing'
+	@echo 'make clean                 remove the build folders'
+
+# $(call install_missing,PACKAGES): asks for rights only when something is missing.
+define install_missing
+	@command -v dpkg-query > /dev/null && command -v apt-get > /dev/null || \
+	  { echo 'This is not Debian: CMake will say which library it does not find. Debian calls them:' $(1) >&2; exit 0; }; \
+	present=" $$(dpkg-query -W -f='$${db:Status-Status}:$${Package} ' $(1) 2> /dev/null)"; missing=; \
+	for package in $(1); do case "$$present" in *" installed:$$package "*) ;; *) missing="$$missing $$package";; esac; done; \
+	test -n "$$missing" || exit 0; \
+	if test "$$(id -u)" = 0; then as_root=env; elif command -v sudo > /dev/null; then as_root='sudo env'; else \
+	  echo "Packages are missing, and installing them needs root. As root: apt-get install$$missing" >&2; exit 1; fi; \
+	echo "Installing$$missing"; \
+	$$as_root DEBIAN_FRONTEND=noninteractive apt-get update -q && \
+	$$as_root DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+endef
+
+setup:
+	$(call install_missing,$(PACKAGES))
+
+setup-check:
+	$(call install_missing,$(PACKAGES) $(CHECK_PACKAGES))
+
+setup-bench:
+	$(call install_missing,$(PACKAGES) $(BENCH_PACKAGES))
+
+$(BUILD)/build.ninja: CMakePresets.json | setup
+	cmake --preset release -B $(BUILD)
+
+build: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) --parallel $(JOBS)
+
+test: build
+	ctest --test-dir $(BUILD) --output-on-failure
+
+demo: build
+ifneq ($(EMBEDDED_MODEL),)
+	@$(MAKE) --no-print-directory demo-transcribe MODEL=$(EMBEDDED_MODEL)
+else ifneq ($(MODEL_CHECKPOINT),)
+	$(BUILD)/parley convert $(MODEL_CHECKPOINT) -o $(BUILD)/models/$(notdir $(MODEL_CHECKPOINT))
+	@$(MAKE) --no-print-directory demo-transcribe MODEL=$(BUILD)/models/$(notdir $(MODEL_CHECKPOINT))
+else
+	@echo
+	@echo 'The programs are built, but there is no model yet: none comes with the sources so far.'
+	@echo 'Make one from any Whisper checkpoint, for example https://huggingface.co/openai/whisper-tiny.en :'
+	@echo '  $(BUILD)/parley convert whisper-tiny.en -o models/tiny.en'
+	@echo '  $(BUILD)/transcribe -m models/tiny.en recording.mp3'
+endif
+
+.PHONY: demo-transcribe
+demo-transcribe:
+ifneq ($(SAMPLE),)
+	$(BUILD)/transcribe -m $(MODEL) $(SAMPLE)
+else
+	@mkdir -p $(BUILD)/demo
+	@if command -v espeak-ng > /dev/null; then espeak-ng -w $(BUILD)/demo/sample.wav 'Turn the lights off in the kitchen.'; \
+	elif command -v flite > /dev/null; then flite -t 'Turn the lights off in the kitchen.' -o $(BUILD)/demo/sample.wav; \
+	else echo 'There is no sample to transcribe; try: $(BUILD)/transcribe -m $(MODEL) recording.mp3'; exit 0; fi; \
+	echo '$(BUILD)/transcribe -m $(MODEL) $(BUILD)/demo/sample.wav'; $(BUILD)/transcribe -m $(MODEL) $(BUILD)/demo/sample.wav
+endif
+
+# With make test all that CI runs.
+check: check-format check-fuzz check-tsan check-asan
+
+check-asan: setup-check
+	cmake --preset asan-ubsan
+	cmake --build --preset asan-ubsan --parallel $(JOBS)
+	ctest --preset asan-ubsan
+
+check-tsan: setup-check
+	cmake --preset tsan
+	cmake --build --preset tsan --parallel $(JOBS)
+	ctest --preset tsan
+
+check-fuzz: FUZZ_SECONDS = 10
+check-fuzz: fuzz
+
+fuzz: setup-check
+	cmake --preset fuzz
+	cmake --build --preset fuzz --parallel $(JOBS) --target fuzz_targets
+	FUZZ_SECONDS=$(FUZZ_SECONDS) ctest --test-dir build-fuzz -L fuzz --output-on-failure --parallel $(JOBS)
+
+check-format: setup-check
+	$(FIND_SOURCES) -name '*.h' -print0 -o -name '*.cpp' -print0 | xargs -0 clang-format-14 --dry-run --Werror
+
+format: setup-check
+	$(FIND_SOURCES) -name '*.h' -print0 -o -name '*.cpp' -print0 | xargs -0 clang-format-14 -i
+
+check-tidy: setup-check $(BUILD)/build.ninja
+	find $(LIBRARY_FOLDERS) cli -name '*.cpp' -print0 | xargs -0 -n 1 -P $(JOBS) clang-tidy-14 --quiet -p $(BUILD)
+
+# Random weights of the sizes of Whisper tiny.en: speed does not depend on what they say.
+bench-models/tiny.en.parley/model.json:
+	$(PYTHON) bench/random_whisper.py tiny.en bench-models/tiny.en
+	$(BUILD)/parley convert bench-models/tiny.en -o $(@D)
+
+bench: setup-bench build bench-models/tiny.en.parley/model.json
+	$(PYTHON) bench/compare.py bench-models/tiny.en.parley --program $(BUILD)/bench_stt \
+	  $(if $(WHISPER_CPP_BENCH),--whisper-bench $(WHISPER_CPP_BENCH) --peer f16=bench-models/tiny.en/ggml-model-f16.bin)
+
+install: build
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	rm -rf $(BUILD) build-debug build-asan build-tsan build-fuzz
