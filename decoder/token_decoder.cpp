@@ -15,7 +15,7 @@ using nn::DType;
 using nn::Shape;
 using nn::Tensor;
 
-TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, int threads)
+TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
     : vocab_size_(stage.config_int("vocab_size", 1, 1 << 22)), d_model_(stage.config_int("d_model", 1, 16384)) {
   const int64_t layers = stage.config_int("decoder_layers", 1, 1024);
   const int64_t heads = stage.config_int("decoder_attention_heads", 1, 1024);
@@ -31,7 +31,6 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, i
   const stage::Safetensors& weights = stage.weights();
   const nn::Compute few = nn::compute_for(precision, nn::Rows::kFew);
   const nn::Compute many = nn::compute_for(precision, nn::Rows::kMany);
-  constexpr int64_t kWindowPositions = 1500;  // rows that listen() brings
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("decoder_ffn_dim", 1, 65536);
 
@@ -43,7 +42,7 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, i
     return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}), bias ? vector(name + ".bias", outputs) : Tensor()};
   };
   const auto pack = [&](std::vector<nn::WeightSource::Part> parts, nn::Compute compute) {
-    nn::Weight weight({parts}, compute, kWindowPositions, threads);
+    nn::Weight weight({parts}, compute, team);
     for (const auto& source : parts) weights.release(source.matrix);
     return weight;
   };

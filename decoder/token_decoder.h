@@ -27,7 +27,7 @@ class TokenDecoder {
  public:
   // Packs the weights of a stage of kind "whisper_decoder" for this CPU. The stage must outlive the decoder, which reads
   // token embeddings from the mapped file. Throws Error naming the field or tensor at fault.
-  TokenDecoder(const stage::Stage& stage, nn::Precision precision, int threads);
+  TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team);
 
   int64_t vocab_size() const { return vocab_size_; }
   int64_t d_model() const { return d_model_; }

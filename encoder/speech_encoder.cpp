@@ -13,7 +13,7 @@ using nn::DType;
 using nn::Shape;
 using nn::Tensor;
 
-SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision, int threads)
+SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
     : n_mels_(stage.config_int("num_mel_bins", 1, 1024)),
       positions_(stage.config_int("max_source_positions", 1, 16384)),
       d_model_(stage.config_int("d_model", 1, 16384)),
@@ -36,13 +36,13 @@ SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
     return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}), bias ? vector(name + ".bias", outputs) : Tensor()};
   };
   const auto pack = [&](std::vector<nn::WeightSource::Part> parts) {
-    nn::Weight weight({parts}, compute, positions_, threads);
+    nn::Weight weight({parts}, compute, team);
     for (const auto& source : parts) weights.release(source.matrix);
     return weight;
   };
 
-  conv1_ = nn::Conv1d::pack(weights.tensor("conv1.weight", {d, n_mels_, 3}), vector("conv1.bias", d), 1, 1, first, frames(), threads);
-  conv2_ = nn::Conv1d::pack(weights.tensor("conv2.weight", {d, d, 3}), vector("conv2.bias", d), 2, 1, compute, positions_, threads);
+  conv1_ = nn::Conv1d::pack(weights.tensor("conv1.weight", {d, n_mels_, 3}), vector("conv1.bias", d), 1, 1, first, team);
+  conv2_ = nn::Conv1d::pack(weights.tensor("conv2.weight", {d, d, 3}), vector("conv2.bias", d), 2, 1, compute, team);
   const Tensor embedding = weights.tensor("embed_positions.weight", {positions_, d});
   position_embedding_ = nn::Buffer(static_cast<size_t>(positions_ * d) * sizeof(float));
   nn::to_f32(embedding.data, embedding.dtype, static_cast<size_t>(positions_ * d), position_embedding_.as<float>());

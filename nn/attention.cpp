@@ -1,7 +1,5 @@
 #include "nn/attention.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -106,18 +104,12 @@ void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Te
   const Tensor values = ctx.allocate({heads, a.value_size});
   const Tensor scores = ctx.allocate({ctx.threads(), AttentionF32::kQueries * a.padded});
   const int64_t blocks = (a.positions + AttentionF32::kQueries - 1) / AttentionF32::kQueries;
-#pragma omp parallel num_threads(ctx.threads())
-  {
-#pragma omp for schedule(dynamic)
-    for (int64_t head = 0; head < heads; ++head) a.pack(head, keys.row(head), values.row(head));
-    float* scratch = scores.row(omp_get_thread_num());
-#pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < heads * blocks; ++task) {
-      const int64_t head = task / blocks;
-      const int64_t begin = task % blocks * AttentionF32::kQueries;
-      a.attend(head, begin, std::min(AttentionF32::kQueries, a.positions - begin), keys.row(head), values.row(head), scratch, out);
-    }
-  }
+  ctx.parallel(heads, [&](int64_t head, int) { a.pack(head, keys.row(head), values.row(head)); });
+  ctx.parallel(heads * blocks, [&](int64_t task, int thread) {
+    const int64_t head = task / blocks;
+    const int64_t begin = task % blocks * AttentionF32::kQueries;
+    a.attend(head, begin, std::min(AttentionF32::kQueries, a.positions - begin), keys.row(head), values.row(head), scores.row(thread), out);
+  });
 }
 
 // bf16 by oneDNN's small products: AMX tiles where the CPU has them.
@@ -147,8 +139,10 @@ struct AttentionBF16 {
 
   int64_t scratch_bytes() const { return static_cast<int64_t>(std::max(score.scratch_bytes(), mix.scratch_bytes())); }
 
-  void attend(int64_t head, int64_t begin, const void* keys, const void* values, float* scores, uint16_t* probabilities,
+  // The products have a fixed number of rows: the last block begins early, and its rows before `first` are another's.
+  void attend(int64_t head, int64_t first, const void* keys, const void* values, float* scores, uint16_t* probabilities,
               float* mixed, void* scratch, const Tensor& out) const {
+    const int64_t begin = std::min(first, positions - queries);
     score.run(head_of<uint16_t>(qkv, head, head_dim).q + begin * qkv.row_stride, keys, scores, scratch);
     const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
     float sums[kQueries];
@@ -156,7 +150,7 @@ struct AttentionBF16 {
       sums[r] = kernels::exp_row_bf16(scores + r * padded, positions, padded, scale, probabilities + r * padded);
     }
     mix.run(probabilities, values, mixed, scratch);
-    for (int64_t r = 0; r < queries; ++r) {
+    for (int64_t r = first - begin; r < queries; ++r) {
       kernels::scale_row(mixed + r * head_dim, head_dim, 1.f / sums[r]);
       kernels::f32_to_bf16_row(mixed + r * head_dim, head_dim,
                                out.as<uint16_t>() + (begin + r) * out.row_stride + head * head_dim);
@@ -169,7 +163,6 @@ struct AttentionBF16 {
 void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
   const int64_t positions = qkv.rows();
   const int64_t queries = std::min(AttentionBF16::kQueries, positions);
-  omp_set_num_threads(1);  // the products are made and run by single threads
   const AttentionBF16 a{qkv, heads, queries};
   const Scope scope(ctx);
   const int threads = ctx.threads();
@@ -181,25 +174,18 @@ void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const T
   const Tensor probabilities = ctx.allocate({threads, queries * a.padded}, DType::kBF16);
   const Tensor mixed = ctx.allocate({threads, queries * a.head_dim});
   const int64_t blocks = (positions + queries - 1) / queries;
-#pragma omp parallel num_threads(threads)
-  {
-    const int thread = omp_get_thread_num();
-    uint8_t* own = scratch.as<uint8_t>() + thread * scratch.cols();
-#pragma omp for schedule(dynamic)
-    for (int64_t head = 0; head < heads; ++head) {
-      const auto parts = head_of<uint16_t>(qkv, head, a.head_dim);
-      a.score.pack(parts.k, keys.as<uint8_t>() + head * keys.cols(), own);
-      a.mix.pack(parts.v, values.as<uint8_t>() + head * values.cols(), own);
-    }
-#pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < heads * blocks; ++task) {
-      const int64_t head = task / blocks;
-      const int64_t begin = std::min(task % blocks * queries, positions - queries);  // the last block overlaps: same values
-      a.attend(head, begin, keys.as<uint8_t>() + head * keys.cols(), values.as<uint8_t>() + head * values.cols(),
-               scores.row(thread), probabilities.as<uint16_t>() + thread * probabilities.cols(), mixed.row(thread), own, out);
-    }
-  }
-  omp_set_num_threads(threads);
+  const auto own = [&](int thread) { return scratch.as<uint8_t>() + thread * scratch.cols(); };
+  ctx.parallel(heads, [&](int64_t head, int thread) {
+    const auto parts = head_of<uint16_t>(qkv, head, a.head_dim);
+    a.score.pack(parts.k, keys.as<uint8_t>() + head * keys.cols(), own(thread));
+    a.mix.pack(parts.v, values.as<uint8_t>() + head * values.cols(), own(thread));
+  });
+  ctx.parallel(heads * blocks, [&](int64_t task, int thread) {
+    const int64_t head = task / blocks;
+    a.attend(head, task % blocks * queries, keys.as<uint8_t>() + head * keys.cols(),
+             values.as<uint8_t>() + head * values.cols(), scores.row(thread), probabilities.as<uint16_t>() + thread * probabilities.cols(),
+             mixed.row(thread), own(thread), out);
+  });
 }
 
 void self_attention_vnni(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
@@ -208,26 +194,21 @@ void self_attention_vnni(Context& ctx, const Tensor& qkv, int64_t heads, const T
   for (int64_t head = 0; head < heads; ++head) packed.emplace_back(positions);
   constexpr int64_t kQueries = 10 * vnni::kTileRows;
   const int64_t blocks = (positions + kQueries - 1) / kQueries;
-#pragma omp parallel num_threads(ctx.threads())
-  {
-#pragma omp for schedule(dynamic)
-    for (int64_t head = 0; head < heads; ++head) {
-      const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
-      packed[static_cast<size_t>(head)].pack(k, v, qkv.row_stride);
+  ctx.parallel(heads, [&](int64_t head, int) {
+    const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
+    packed[static_cast<size_t>(head)].pack(k, v, qkv.row_stride);
+  });
+  ctx.parallel(heads * blocks, [&](int64_t task, int) {
+    const int64_t head = task / blocks;
+    const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
+    const int64_t begin = task % blocks * kQueries;
+    const int64_t end = std::min(begin + kQueries, positions);
+    for (int64_t row = begin; row < end; row += vnni::kTileRows) {
+      packed[static_cast<size_t>(head)].attend(q + row * qkv.row_stride, qkv.row_stride,
+                                               static_cast<int>(std::min<int64_t>(vnni::kTileRows, end - row)),
+                                               out.row(row) + head * vnni::kHeadDim, out.row_stride);
     }
-#pragma omp for schedule(dynamic)
-    for (int64_t task = 0; task < heads * blocks; ++task) {
-      const int64_t head = task / blocks;
-      const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
-      const int64_t begin = task % blocks * kQueries;
-      const int64_t end = std::min(begin + kQueries, positions);
-      for (int64_t row = begin; row < end; row += vnni::kTileRows) {
-        packed[static_cast<size_t>(head)].attend(q + row * qkv.row_stride, qkv.row_stride,
-                                                 static_cast<int>(std::min<int64_t>(vnni::kTileRows, end - row)),
-                                                 out.row(row) + head * vnni::kHeadDim, out.row_stride);
-      }
-    }
-  }
+  });
 }
 
 }  // namespace
@@ -282,8 +263,7 @@ void store_positions(Context& ctx, std::span<const Segment> segments, int64_t he
   const int64_t head_dim = kv.cols() / 2 / heads;
   const auto count = static_cast<int64_t>(segments.size());
   const int64_t per_head = count / heads;
-#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic, 4)
-  for (int64_t i = 0; i < count; ++i) {
+  ctx.parallel(count, [&](int64_t i, int) {
     const Segment& segment = segments[static_cast<size_t>(i)];
     const int64_t first = i % per_head * segments[0].capacity;
     const float* k = kv.row(first) + i / per_head * head_dim;
@@ -300,7 +280,7 @@ void store_positions(Context& ctx, std::span<const Segment> segments, int64_t he
                      [](const float* x, int64_t n, float* out) { std::copy_n(x, n, out); });
       for (int64_t t = 0; t < segment.count; ++t) std::copy_n(v + t * kv.row_stride, head_dim, static_cast<float*>(values) + t * head_dim);
     }
-  }
+  });
 }
 
 void cached_attention(Context& ctx, const Tensor& q, int64_t heads, std::span<const AttentionGroup> groups, bool f16,
@@ -323,8 +303,7 @@ void cached_attention(Context& ctx, const Tensor& q, int64_t heads, std::span<co
   }
   const Tensor scores = ctx.allocate({ctx.threads(), kernels::kMaxAttentionRows * longest});
   const auto tasks = static_cast<int64_t>(groups.size()) * heads;
-#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic) if (work > 16384)
-  for (int64_t task = 0; task < tasks; ++task) {
+  const auto attend = [&](int64_t task, int thread) {
     const AttentionGroup& group = groups[static_cast<size_t>(task / heads)];
     const int64_t head = task % heads;
     const size_t per_head = group.segments.size() / static_cast<size_t>(heads);
@@ -341,9 +320,10 @@ void cached_attention(Context& ctx, const Tensor& q, int64_t heads, std::span<co
                      .segment_count = static_cast<int64_t>(per_head),
                      .head_dim = head_dim,
                      .f16 = f16,
-                     .scores = scores.row(omp_get_thread_num()),
+                     .scores = scores.row(thread),
                      .score_stride = longest});
-  }
+  };
+  ctx.parallel(tasks, attend, work > 16384);
 }
 
 }  // namespace parley::nn

@@ -1,7 +1,5 @@
 #include "nn/context.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
@@ -52,7 +50,7 @@ size_t Arena::reserved_bytes() const {
 }
 
 Context::Context(const ContextOptions& options)
-    : threads_(options.threads > 0 ? options.threads : omp_get_num_procs()), stop_(options.stop) {
+    : team_(std::make_unique<ThreadTeam>(options.threads)), stop_(options.stop) {
   isa();  // chosen before the first kernel runs
 }
 

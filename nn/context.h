@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/tensor.h"
+#include "nn/thread_team.h"
 
 namespace parley::nn {
 
@@ -47,7 +48,17 @@ class Context {
  public:
   explicit Context(const ContextOptions& options = {});
 
-  int threads() const { return threads_; }
+  int threads() const { return team_->threads(); }
+  ThreadTeam& team() { return *team_; }
+  // body(index, thread) for each index in [0, count), shared by the team when that is worthwhile.
+  template <class Body>
+  void parallel(int64_t count, const Body& body, bool worthwhile = true) {
+    if (worthwhile) {
+      team_->run(count, body);
+    } else {
+      for (int64_t i = 0; i < count; ++i) body(i, 0);
+    }
+  }
   // Throws Stopped when the stop token was triggered.
   void throw_if_stopped() const;
   bool stop_requested() const { return stop_.stop_requested(); }
@@ -62,7 +73,7 @@ class Context {
   void check_thread() const;
 
  private:
-  int threads_;
+  std::unique_ptr<ThreadTeam> team_;
   std::stop_token stop_;
   Arena arena_;
   std::thread::id owner_;

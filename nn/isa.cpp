@@ -1,10 +1,10 @@
 #include "nn/isa.h"
 
 #include <hwy/highway.h>
-#include <omp.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "base/error.h"
 #include "nn/onednn.h"
@@ -69,7 +69,7 @@ std::string_view name_of(Isa isa) {
 }
 
 std::string describe_cpu() {
-  return cpu_model() + ", " + std::to_string(omp_get_num_procs()) + " processors, instruction set " + std::string(name_of(isa()));
+  return cpu_model() + ", " + std::to_string(std::thread::hardware_concurrency()) + " processors, instruction set " + std::string(name_of(isa()));
 }
 
 std::string describe_libraries() {

@@ -13,6 +13,19 @@ namespace parley::nn {
 using kernels::Epilogue;
 using kernels::panels_of;
 
+namespace {
+
+// body(row) for each row, in blocks that the team shares.
+template <class Body>
+void for_rows(Context& ctx, int64_t rows, const Body& body) {
+  constexpr int64_t kRows = 64;
+  ctx.parallel((rows + kRows - 1) / kRows, [&](int64_t block, int) {
+    for (int64_t r = block * kRows; r < std::min((block + 1) * kRows, rows); ++r) body(r);
+  });
+}
+
+}  // namespace
+
 // The operands of one product, and the ways to compute it.
 struct LinearCall {
   Context& ctx;
@@ -38,11 +51,10 @@ struct LinearCall {
     const Tensor copy = ctx.allocate(source.shape, source.dtype);
     const auto element = static_cast<int64_t>(size_of(source.dtype));
     const int64_t rows = source.rows();
-#pragma omp parallel for num_threads(ctx.threads()) schedule(static)
-    for (int64_t r = 0; r < rows; ++r) {
+    for_rows(ctx, rows, [&](int64_t r) {
       std::memcpy(copy.as<std::byte>() + r * copy.row_stride * element, source.as<std::byte>() + r * source.row_stride * element,
                   static_cast<size_t>(source.cols() * element));
-    }
+    });
     return copy;
   }
 
@@ -52,14 +64,15 @@ struct LinearCall {
     const int64_t rows = x.rows();
     const int64_t panels = panels_of(weight.outputs());
     if (rows > row_block) {
-#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic)
-      for (int64_t row = 0; row < rows; row += row_block) multiply(row, std::min(row_block, rows - row), 0, panels);
-      return;
+      return ctx.parallel((rows + row_block - 1) / row_block, [&](int64_t block, int) {
+        multiply(block * row_block, std::min(row_block, rows - block * row_block), 0, panels);
+      });
     }
     const int64_t work = panels * weight.inputs();  // of 16 products a row
     const int64_t chunk = std::max<int64_t>(8, (panels + ctx.threads() * 4 - 1) / (ctx.threads() * 4));
-#pragma omp parallel for num_threads(ctx.threads()) schedule(dynamic) if (work * rows > 8192)
-    for (int64_t panel = 0; panel < panels; panel += chunk) multiply(0, rows, panel, std::min(panel + chunk, panels));
+    ctx.parallel(
+        (panels + chunk - 1) / chunk,
+        [&](int64_t block, int) { multiply(0, rows, block * chunk, std::min((block + 1) * chunk, panels)); }, work * rows > 8192);
   }
 
   void few_float() const {
@@ -140,8 +153,8 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
   return out;
 }
 
-Conv1d Conv1d::pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding, Compute compute, int64_t frames,
-                    int threads) {
+Conv1d Conv1d::pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding, Compute compute,
+                    ThreadTeam& team) {
   const int64_t outputs = weight.shape[0];
   const int64_t channels = weight.shape[1];
   const int64_t kernel = weight.shape[2];
@@ -156,7 +169,7 @@ Conv1d Conv1d::pack(const Tensor& weight, const Tensor& bias, int64_t stride, in
     }
   }
   const WeightSource source{{{Tensor(turned.data(), {outputs, kernel * channels}, DType::kF32), bias}}};
-  return {.weight = Weight(source, compute, frames, threads), .kernel = kernel, .stride = stride, .padding = padding};
+  return {.weight = Weight(source, compute, team), .kernel = kernel, .stride = stride, .padding = padding};
 }
 
 Tensor conv1d(Context& ctx, const Conv1d& conv, const Tensor& x, const LinearOptions& options) {
@@ -192,11 +205,10 @@ LayerNorm LayerNorm::load(const Tensor& weight, const Tensor& bias) {
 void layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, const Tensor& out) {
   const int64_t rows = x.rows();
   const auto element = static_cast<int64_t>(size_of(out.dtype));
-#pragma omp parallel for num_threads(ctx.threads()) schedule(static) if (rows > 64)
-  for (int64_t r = 0; r < rows; ++r) {
+  for_rows(ctx, rows, [&](int64_t r) {
     kernels::layer_norm_row(x.row(r), x.cols(), norm.weight.as<float>(), norm.bias.as<float>(), norm.epsilon,
                             out.as<std::byte>() + r * out.row_stride * element, out.dtype == DType::kBF16);
-  }
+  });
 }
 
 Tensor layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, DType type) {
@@ -212,8 +224,7 @@ Tensor convert(Context& ctx, const Tensor& x, DType type) {
   const Tensor out = ctx.allocate(x.shape, type);
   const int64_t rows = x.rows();
   const int64_t cols = x.cols();
-#pragma omp parallel for num_threads(ctx.threads()) schedule(static) if (rows > 64)
-  for (int64_t r = 0; r < rows; ++r) {
+  for_rows(ctx, rows, [&](int64_t r) {
     if (x.dtype == DType::kF32 && type == DType::kBF16) {
       kernels::f32_to_bf16_row(x.row(r), cols, out.as<uint16_t>() + r * cols);
     } else if (x.dtype == DType::kF32) {
@@ -221,7 +232,7 @@ Tensor convert(Context& ctx, const Tensor& x, DType type) {
     } else {
       to_f32(x.as<uint16_t>() + r * x.row_stride, x.dtype, static_cast<size_t>(cols), out.row(r));
     }
-  }
+  });
   return out;
 }
 

@@ -28,9 +28,8 @@ struct Conv1d {
   int64_t stride = 1;
   int64_t padding = 0;
 
-  // weight: [outputs, channels, kernel] as checkpoints store it. frames: how many outputs a call will bring.
-  static Conv1d pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding, Compute compute, int64_t frames,
-                     int threads);
+  // weight: [outputs, channels, kernel] as checkpoints store it.
+  static Conv1d pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding, Compute compute, ThreadTeam& team);
 };
 
 // x: f32 [frames, channels] -> [(frames + 2 padding - kernel) / stride + 1, outputs] of the weight's activation type.

@@ -30,6 +30,20 @@ dnnl::primitive_attr user_scratchpad() {
   return attr;
 }
 
+// oneDNN divides its work by OpenMP's count of threads, which each thread has for itself: one, while this lives.
+class SingleThreaded {
+ public:
+  SingleThreaded() { omp_set_num_threads(1); }
+  ~SingleThreaded() { omp_set_num_threads(before_); }
+  SingleThreaded(const SingleThreaded&) = delete;
+  SingleThreaded& operator=(const SingleThreaded&) = delete;
+
+ private:
+  int before_ = omp_get_max_threads();
+};
+
+constexpr int64_t kSlice = 192;  // rows
+
 dnnl::cpu_isa cap_of(Isa isa) {
   switch (isa) {
     case Isa::kGeneric:
@@ -92,11 +106,11 @@ struct Matrix::Impl {
   }
 };
 
-Matrix::Matrix(const Tensor& weights, DType compute, int64_t rows, int threads)
+Matrix::Matrix(const Tensor& weights, DType compute)
     : impl_(std::make_unique<Impl>(Impl{weights.shape[0], weights.shape[1], type_of(compute), {}, {}})) {
-  omp_set_num_threads(threads);
+  const SingleThreaded alone;
   const Desc any({impl_->inputs, impl_->outputs}, impl_->compute, Tag::any);
-  impl_->packed = impl_->describe(rows, impl_->inputs, any, {}, impl_->compute, impl_->outputs).weights_desc();
+  impl_->packed = impl_->describe(kSlice, impl_->inputs, any, {}, impl_->compute, impl_->outputs).weights_desc();
   impl_->data = Buffer::uninitialized(impl_->packed.get_size());
   dnnl::memory source = memory(Desc({impl_->inputs, impl_->outputs}, Type::f32, {1, weights.row_stride}), weights.data);
   dnnl::memory target = memory(impl_->packed, impl_->data.data());
@@ -111,18 +125,32 @@ Matrix::Matrix(Matrix&&) noexcept = default;
 size_t Matrix::bytes() const { return impl_->data.size(); }
 
 void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const {
-  omp_set_num_threads(ctx.threads());
   const Scope scope(ctx);
-  const auto desc = impl_->describe(x.rows(), x.row_stride, impl_->packed, options, type_of(out.dtype), out.row_stride);
-  const Tensor scratch = ctx.allocate({static_cast<int64_t>(desc.scratchpad_desc().get_size())}, DType::kU8);
-  std::unordered_map<int, dnnl::memory> args{{DNNL_ARG_SRC, memory(desc.src_desc(), x.data)},
-                                             {DNNL_ARG_WEIGHTS, memory(impl_->packed, impl_->data.data())},
-                                             {DNNL_ARG_DST, memory(desc.dst_desc(), out.data)},
-                                             {DNNL_ARG_SCRATCHPAD, memory(desc.scratchpad_desc(), scratch.data)}};
-  if (options.bias != nullptr) args.emplace(DNNL_ARG_BIAS, memory(desc.bias_desc(), options.bias));
-  dnnl::stream stream(engine());
-  dnnl::matmul(desc).execute(stream, args);
-  stream.wait();
+  const SingleThreaded alone;
+  const int64_t rows = x.rows();
+  const int64_t slices = (rows + kSlice - 1) / kSlice;
+  const auto describe = [&](int64_t count) {
+    return impl_->describe(count, x.row_stride, impl_->packed, options, type_of(out.dtype), out.row_stride);
+  };
+  const auto whole = describe(std::min(kSlice, rows));
+  const auto last = describe(rows - (slices - 1) * kSlice);
+  const dnnl::matmul whole_product(whole);
+  const dnnl::matmul last_product(last);
+  const auto scratch_size = static_cast<int64_t>(std::max(whole.scratchpad_desc().get_size(), last.scratchpad_desc().get_size()));
+  const Tensor scratch = ctx.allocate({ctx.threads(), (scratch_size + 63) / 64 * 64}, DType::kU8);
+  ctx.parallel(slices, [&](int64_t slice, int thread) {
+    const auto& desc = slice + 1 == slices ? last : whole;
+    const int64_t row = slice * kSlice;
+    std::unordered_map<int, dnnl::memory> args{
+        {DNNL_ARG_SRC, memory(desc.src_desc(), x.as<std::byte>() + row * x.row_stride * static_cast<int64_t>(size_of(x.dtype)))},
+        {DNNL_ARG_WEIGHTS, memory(impl_->packed, impl_->data.data())},
+        {DNNL_ARG_DST, memory(desc.dst_desc(), out.as<std::byte>() + row * out.row_stride * static_cast<int64_t>(size_of(out.dtype)))},
+        {DNNL_ARG_SCRATCHPAD, memory(desc.scratchpad_desc(), scratch.as<uint8_t>() + thread * scratch.cols())}};
+    if (options.bias != nullptr) args.emplace(DNNL_ARG_BIAS, memory(desc.bias_desc(), options.bias));
+    dnnl::stream stream(engine());
+    (slice + 1 == slices ? last_product : whole_product).execute(stream, args);
+    stream.wait();
+  });
 }
 
 struct Product::Impl {
@@ -141,7 +169,10 @@ struct Product::Impl {
         pack(pack_desc) {}
 };
 
-Product::Product(const Shapes& shapes) : impl_(std::make_unique<Impl>(shapes)) {}
+Product::Product(const Shapes& shapes) {
+  const SingleThreaded alone;
+  impl_ = std::make_unique<Impl>(shapes);
+}
 Product::~Product() = default;
 Product::Product(Product&&) noexcept = default;
 
@@ -152,6 +183,7 @@ size_t Product::scratch_bytes() const {
 }
 
 void Product::pack(const void* b, void* packed, void* scratch) const {
+  const SingleThreaded alone;
   dnnl::stream stream(engine());
   impl_->pack.execute(stream, {{DNNL_ARG_FROM, memory(impl_->pack_desc.src_desc(), b)},
                                {DNNL_ARG_TO, memory(impl_->pack_desc.dst_desc(), packed)},
@@ -160,6 +192,7 @@ void Product::pack(const void* b, void* packed, void* scratch) const {
 }
 
 void Product::run(const void* a, const void* packed, void* c, void* scratch) const {
+  const SingleThreaded alone;
   dnnl::stream stream(engine());
   impl_->matmul.execute(stream, {{DNNL_ARG_SRC, memory(impl_->desc.src_desc(), a)},
                                  {DNNL_ARG_WEIGHTS, memory(impl_->desc.weights_desc(), packed)},

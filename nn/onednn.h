@@ -15,11 +15,11 @@ namespace parley::nn::onednn {
 Isa limit_isa(Isa limit);
 std::string version();
 
-// A matrix [outputs, inputs] in the layout that oneDNN likes best for products with `rows` rows. Immutable.
+// A matrix [outputs, inputs] in the layout that oneDNN likes best for products with many rows. Immutable.
 class Matrix {
  public:
   // weights: f32, contiguous. compute: kF32 or kBF16.
-  Matrix(const Tensor& weights, DType compute, int64_t rows, int threads);
+  Matrix(const Tensor& weights, DType compute);
   ~Matrix();
   Matrix(Matrix&&) noexcept;
 
@@ -28,6 +28,8 @@ class Matrix {
     bool gelu = false;
     bool accumulate = false;      // out += product (f32 out only)
   };
+  // Rows are cut into slices that the context's team shares; within a slice oneDNN runs on one thread, so that the result does not
+  // depend on the number of threads.
   // out[r] = x[r] W^T + bias. x: [rows, inputs] of `compute`, any row stride; out: [rows, outputs], f32 or bf16.
   void multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const;
   size_t bytes() const;

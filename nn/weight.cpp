@@ -91,6 +91,8 @@ class Rows32 {
   const WeightSource& source_;
 };
 
+constexpr int64_t kPackPanels = 8;  // that one thread packs at a time
+
 bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
 
 void check(const WeightSource& source, int64_t inputs) {
@@ -107,7 +109,7 @@ void check(const WeightSource& source, int64_t inputs) {
 
 }  // namespace
 
-Weight::Weight(const WeightSource& source, Compute compute, int64_t rows, int threads) : compute_(compute) {
+Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team) : compute_(compute) {
   isa();  // chosen before the first kernel runs
   inputs_ = source.parts.at(0).matrix.shape[1];
   check(source, inputs_);
@@ -120,77 +122,68 @@ Weight::Weight(const WeightSource& source, Compute compute, int64_t rows, int th
     bias += count;
   }
   if (compute == Compute::kInt8) {
-    pack_int8(source, threads);
+    pack_int8(source, team);
   } else if (compute == Compute::kF32Few || compute == Compute::kBF16Few) {
-    pack_float(source, threads);
+    pack_float(source, team);
   } else {
-    pack_onednn(source, rows, threads);
+    pack_onednn(source, team);
   }
 }
 
-void Weight::pack_onednn(const WeightSource& source, int64_t rows, int threads) {
+void Weight::pack_onednn(const WeightSource& source, ThreadTeam& team) {
   const Buffer whole = Buffer::uninitialized(static_cast<size_t>(outputs_ * inputs_) * sizeof(float));
   const Rows32 source_rows(source);
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (int64_t n = 0; n < outputs_; ++n) {
-    float* target = whole.as<float>() + n * inputs_;
-    const float* values = source_rows.row(n, target);
-    if (values != target) std::memcpy(target, values, static_cast<size_t>(inputs_) * sizeof(float));
-  }
+  constexpr int64_t kRows = 64;
+  team.run((outputs_ + kRows - 1) / kRows, [&](int64_t block, int) {
+    for (int64_t n = block * kRows; n < std::min((block + 1) * kRows, outputs_); ++n) {
+      float* target = whole.as<float>() + n * inputs_;
+      const float* values = source_rows.row(n, target);
+      if (values != target) std::memcpy(target, values, static_cast<size_t>(inputs_) * sizeof(float));
+    }
+  });
   matrix_ = std::make_shared<onednn::Matrix>(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32),
-                                             compute_ == Compute::kF32Many ? DType::kF32 : DType::kBF16, rows, threads);
+                                             compute_ == Compute::kF32Many ? DType::kF32 : DType::kBF16);
 }
 
-void Weight::pack_int8(const WeightSource& source, int threads) {
+void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
   const int64_t padded = (inputs_ + 3) / 4 * 4;
   const int64_t panels = panels_of(outputs_);
   panels_ = Buffer::uninitialized(static_cast<size_t>(panels * kPanel * padded));
   scale_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(float));
   sum_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(int32_t));
   const Rows32 rows(source);
-#pragma omp parallel num_threads(threads)
-  {
+  team.run((panels + kPackPanels - 1) / kPackPanels, [&](int64_t block, int) {
     std::vector<float> buffer(static_cast<size_t>(inputs_));
     std::vector<int8_t> quantized(static_cast<size_t>(padded));
-#pragma omp for schedule(dynamic, 8)
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      int8_t* target = panels_.as<int8_t>() + panel * kPanel * padded;
-      for (int64_t i = 0; i < kPanel; ++i) {
-        const int64_t n = panel * kPanel + i;
-        std::fill(quantized.begin(), quantized.end(), int8_t{0});
-        if (n < outputs_) {
-          kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(), scale_.as<float>() + n,
-                                    sum_.as<int32_t>() + n);
-        }
-        for (int64_t k = 0; k < padded; k += 4) std::memcpy(target + k * kPanel + i * 4, quantized.data() + k, 4);
+    for (int64_t n = block * kPackPanels * kPanel; n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
+      std::fill(quantized.begin(), quantized.end(), int8_t{0});
+      if (n < outputs_) {
+        kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(), scale_.as<float>() + n, sum_.as<int32_t>() + n);
       }
+      int8_t* target = panels_.as<int8_t>() + n / kPanel * kPanel * padded + n % kPanel * 4;
+      for (int64_t k = 0; k < padded; k += 4) std::memcpy(target + k * kPanel, quantized.data() + k, 4);
     }
-  }
+  });
 }
 
-void Weight::pack_float(const WeightSource& source, int threads) {
+void Weight::pack_float(const WeightSource& source, ThreadTeam& team) {
   const bool bf16 = compute_ == Compute::kBF16Few;
   const int64_t panels = panels_of(outputs_);
   panels_ = Buffer::uninitialized(static_cast<size_t>(panels * kPanel * inputs_) * (bf16 ? 2 : 4));
   const Rows32 rows(source);
-#pragma omp parallel num_threads(threads)
-  {
+  const std::vector<float> zeros(static_cast<size_t>(inputs_));
+  team.run((panels + kPackPanels - 1) / kPackPanels, [&](int64_t block, int) {
     std::vector<float> buffer(static_cast<size_t>(inputs_));
-    const std::vector<float> zeros(static_cast<size_t>(inputs_));
-#pragma omp for schedule(dynamic, 8)
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      for (int64_t i = 0; i < kPanel; ++i) {
-        const int64_t n = panel * kPanel + i;
-        const float* values = n < outputs_ ? rows.row(n, buffer.data()) : zeros.data();
-        const int64_t at = panel * kPanel * inputs_ + i;
-        if (bf16) {
-          for (int64_t k = 0; k < inputs_; ++k) panels_.as<uint16_t>()[at + k * kPanel] = f32_to_bf16(values[k]);
-        } else {
-          for (int64_t k = 0; k < inputs_; ++k) panels_.as<float>()[at + k * kPanel] = values[k];
-        }
+    for (int64_t n = block * kPackPanels * kPanel; n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
+      const float* values = n < outputs_ ? rows.row(n, buffer.data()) : zeros.data();
+      const int64_t at = n / kPanel * kPanel * inputs_ + n % kPanel;
+      if (bf16) {
+        for (int64_t k = 0; k < inputs_; ++k) panels_.as<uint16_t>()[at + k * kPanel] = f32_to_bf16(values[k]);
+      } else {
+        for (int64_t k = 0; k < inputs_; ++k) panels_.as<float>()[at + k * kPanel] = values[k];
       }
     }
-  }
+  });
 }
 
 size_t Weight::bytes() const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/tensor.h"
+#include "nn/thread_team.h"
 
 namespace parley::nn {
 
@@ -46,8 +47,8 @@ struct WeightSource {
 class Weight {
  public:
   Weight() = default;
-  // rows: how many rows a call will bring, for Rows::kMany kinds. Throws Error when shapes do not agree.
-  Weight(const WeightSource& source, Compute compute, int64_t rows, int threads);
+  // The team shares the packing. Throws Error when shapes do not agree.
+  Weight(const WeightSource& source, Compute compute, ThreadTeam& team);
 
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
@@ -58,9 +59,9 @@ class Weight {
 
  private:
   friend struct LinearCall;
-  void pack_onednn(const WeightSource& source, int64_t rows, int threads);
-  void pack_int8(const WeightSource& source, int threads);
-  void pack_float(const WeightSource& source, int threads);
+  void pack_onednn(const WeightSource& source, ThreadTeam& team);
+  void pack_int8(const WeightSource& source, ThreadTeam& team);
+  void pack_float(const WeightSource& source, ThreadTeam& team);
 
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;

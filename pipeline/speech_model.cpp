@@ -42,7 +42,7 @@ void check_fit(const SpeechModel& model) {
 }  // namespace
 
 std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path& folder, nn::Precision precision, int threads) {
-  if (threads <= 0) threads = nn::Context().threads();
+  nn::ThreadTeam team(threads);
   stage::Model files = stage::Model::open(folder);
   if (files.kind() != "stt") throw Error(folder.string(), "is a model of kind '" + files.kind() + "', not speech to text (stt)");
   const stage::Stage& encoder_stage = files.stage("encoder");
@@ -63,8 +63,8 @@ std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path
       error = std::current_exception();
     }
   });
-  encoder::SpeechEncoder encoder(encoder_stage, precision, threads);
-  decoder::TokenDecoder decoder(decoder_stage, precision, threads);
+  encoder::SpeechEncoder encoder(encoder_stage, precision, team);
+  decoder::TokenDecoder decoder(decoder_stage, precision, team);
   reader.join();
   if (error) std::rethrow_exception(error);
 

@@ -25,8 +25,8 @@ struct DecoderFixture {
   explicit DecoderFixture(const std::string& name, nn::Precision precision = nn::Precision::kF32, int threads = 1)
       : golden(name),
         ctx({.threads = threads}),
-        encoder(golden.model.stage("encoder"), precision, threads),
-        decoder(golden.model.stage("decoder"), precision, threads),
+        encoder(golden.model.stage("encoder"), precision, ctx.team()),
+        decoder(golden.model.stage("decoder"), precision, ctx.team()),
         tokenizer(golden.tokenizer()),
         log_mel({.n_mels = static_cast<int>(encoder.n_mels())}) {}
 

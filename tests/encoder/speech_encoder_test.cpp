@@ -14,6 +14,11 @@ namespace {
 using nn::Precision;
 using nn::Tensor;
 
+nn::ThreadTeam& team() {
+  static nn::ThreadTeam two(2);
+  return two;
+}
+
 std::vector<float> encode(const SpeechEncoder& encoder, std::vector<float> mel, int threads = 2) {
   nn::Context ctx({.threads = threads});
   std::vector<float> features(static_cast<size_t>(encoder.positions() * encoder.d_model()));
@@ -40,7 +45,7 @@ class EncoderGolden : public testing::TestWithParam<const char*> {
 
 TEST_P(EncoderGolden, EqualsTheReferenceInF32) {
   const test::GoldenModel golden(GetParam());
-  const SpeechEncoder encoder(golden.model.stage("encoder"), Precision::kF32, 2);
+  const SpeechEncoder encoder(golden.model.stage("encoder"), Precision::kF32, team());
   for (const char* clip : {"vowels", "noise"}) {
     const std::vector<float> features = encode(encoder, golden.mel(clip));
     EXPECT_LT(distance(golden, features, clip), 1e-3) << clip;
@@ -57,14 +62,14 @@ TEST_P(EncoderGolden, StaysNearTheReferenceInTheFastKinds) {
   const test::GoldenModel golden(GetParam());
   for (const Precision precision : {Precision::kAuto, Precision::kInt8, Precision::kBF16}) {
     if (precision == Precision::kBF16 && nn::isa() < nn::Isa::kAvx512) continue;
-    const SpeechEncoder encoder(golden.model.stage("encoder"), precision, 2);
+    const SpeechEncoder encoder(golden.model.stage("encoder"), precision, team());
     EXPECT_LT(distance(golden, encode(encoder, golden.mel("vowels")), "vowels"), 0.35) << name_of(precision);
   }
 }
 
 TEST_P(EncoderGolden, DoesNotDependOnThreads) {
   const test::GoldenModel golden(GetParam());
-  const SpeechEncoder encoder(golden.model.stage("encoder"), Precision::kF32, 2);
+  const SpeechEncoder encoder(golden.model.stage("encoder"), Precision::kF32, team());
   const std::vector<float> two = encode(encoder, golden.mel("vowels"), 2);
   const std::vector<float> one = encode(encoder, golden.mel("vowels"), 1);
   for (size_t i = 0; i < one.size(); ++i) ASSERT_NEAR(one[i], two[i], 1e-5);
@@ -76,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(Models, EncoderGolden, testing::Values("multilingual-80
 
 TEST(SpeechEncoder, StopsBetweenLayers) {
   const test::GoldenModel golden("multilingual-80");
-  const SpeechEncoder encoder(golden.model.stage("encoder"), Precision::kF32, 1);
+  const SpeechEncoder encoder(golden.model.stage("encoder"), Precision::kF32, team());
   std::stop_source stop;
   stop.request_stop();
   nn::Context ctx({.threads = 1, .stop = stop.get_token()});
