@@ -17,7 +17,8 @@ namespace {
 
 class Descriptor {
  public:
-  explicit Descriptor(const std::filesystem::path& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit Descriptor(const std::filesystem::path& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (fd_ < 0) throw Error(path.string(), std::string("cannot open: ") + std::strerror(errno));
   }
   ~Descriptor() { ::close(fd_); }
@@ -31,7 +32,8 @@ class Descriptor {
 
 size_t regular_file_size(int fd, const std::filesystem::path& path) {
   struct stat status {};
-  if (::fstat(fd, &status) != 0) throw Error(path.string(), std::string("cannot stat: ") + std::strerror(errno));
+  if (::fstat(fd, &status) != 0)
+    throw Error(path.string(), std::string("cannot stat: ") + std::strerror(errno));
   if (!S_ISREG(status.st_mode)) throw Error(path.string(), "is not a regular file");
   return static_cast<size_t>(status.st_size);
 }
@@ -43,7 +45,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   size_ = regular_file_size(file.get(), path);
   if (size_ == 0) return;
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (mapped == MAP_FAILED) throw Error(path.string(), std::string("cannot map: ") + std::strerror(errno));
+  if (mapped == MAP_FAILED)
+    throw Error(path.string(), std::string("cannot map: ") + std::strerror(errno));
   data_ = static_cast<const std::byte*>(mapped);
 }
 
@@ -74,7 +77,8 @@ void MappedFile::release(std::span<const std::byte> range) const {
 std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
   const MappedFile file(path);
   if (file.bytes().size() > max_bytes) {
-    throw Error(path.string(), "is larger than " + std::to_string(max_bytes) + " bytes, the most allowed here");
+    throw Error(path.string(),
+                "is larger than " + std::to_string(max_bytes) + " bytes, the most allowed here");
   }
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }

@@ -14,7 +14,8 @@ namespace parley {
 class MappedFile {
  public:
   MappedFile() = default;
-  // Throws Error when the file cannot be opened, is not a regular file, or cannot be mapped. An empty file maps to no bytes.
+  // Throws Error when the file cannot be opened, is not a regular file, or cannot be mapped. An
+  // empty file maps to no bytes.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
@@ -22,7 +23,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
-  // Tells the kernel that the pages overlapping `range` are not needed soon; they stay readable (read again from disk).
+  // Tells the kernel that the pages overlapping `range` are not needed soon; they stay readable
+  // (read again from disk).
   void release(std::span<const std::byte> range) const;
 
  private:
@@ -34,8 +36,9 @@ class MappedFile {
 // The whole file as a string. Throws Error when it cannot be read or is longer than max_bytes.
 std::string read_file(const std::filesystem::path& path, size_t max_bytes);
 
-// Writes beside `path` under a temporary name; commit() flushes to disk and renames, so that readers see the old file or
-// the whole new one. Without commit() nothing is left behind. Every failed write throws Error (disk full, closed pipe).
+// Writes beside `path` under a temporary name; commit() flushes to disk and renames, so that
+// readers see the old file or the whole new one. Without commit() nothing is left behind. Every
+// failed write throws Error (disk full, closed pipe).
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);

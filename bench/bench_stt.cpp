@@ -1,5 +1,5 @@
-// Times the stages of a speech-to-text model: loading, the encoder, and decoder steps with 1, 5 and 8 rows. Prints one JSON object
-// (bench/README.md).
+// Times the stages of a speech-to-text model: loading, the encoder, and decoder steps with 1, 5 and
+// 8 rows. Prints one JSON object (bench/README.md).
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -19,13 +19,17 @@ constexpr int kSteps = 256;
 
 class Clock {
  public:
-  double milliseconds() const { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count(); }
+  double milliseconds() const {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_)
+        .count();
+  }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-std::shared_ptr<const decoder::CrossState> encode(nn::Context& ctx, const pipeline::SpeechModel& model) {
+std::shared_ptr<const decoder::CrossState> encode(nn::Context& ctx,
+                                                  const pipeline::SpeechModel& model) {
   const nn::Scope scope(ctx);
   const nn::Tensor mel = ctx.allocate({model.encoder.frames(), model.encoder.n_mels()});
   std::fill_n(mel.f32(), mel.shape.elements(), 0.f);
@@ -34,11 +38,14 @@ std::shared_ptr<const decoder::CrossState> encode(nn::Context& ctx, const pipeli
   return model.decoder.listen(ctx, features);
 }
 
-// Mean milliseconds of a step that advances `rows` sequences over positions 0 to 255; the sequences listen to `windows` windows.
-double time_steps(nn::Context& ctx, const pipeline::SpeechModel& model, const decoder::CacheShape& shape, int rows, int windows) {
+// Mean milliseconds of a step that advances `rows` sequences over positions 0 to 255; the sequences
+// listen to `windows` windows.
+double time_steps(nn::Context& ctx, const pipeline::SpeechModel& model,
+                  const decoder::CacheShape& shape, int rows, int windows) {
   decoder::KvState state(shape, rows);
   std::vector<std::shared_ptr<const decoder::CrossState>> heard;
-  for (int i = 0; i < windows; ++i) heard.push_back(std::make_shared<decoder::CrossState>(shape, model.encoder.positions()));
+  for (int i = 0; i < windows; ++i)
+    heard.push_back(std::make_shared<decoder::CrossState>(shape, model.encoder.positions()));
   std::vector<decoder::Row> step;
   for (int slot = 0; slot < rows; ++slot) {
     state.reset(slot, heard[static_cast<size_t>(slot % windows)]);
@@ -52,7 +59,8 @@ double time_steps(nn::Context& ctx, const pipeline::SpeechModel& model, const de
   return clock.milliseconds() / kSteps;
 }
 
-double time_prompt(nn::Context& ctx, const pipeline::SpeechModel& model, const decoder::CacheShape& shape) {
+double time_prompt(nn::Context& ctx, const pipeline::SpeechModel& model,
+                   const decoder::CacheShape& shape) {
   decoder::KvState state(shape, 1);
   state.reset(0, std::make_shared<decoder::CrossState>(shape, model.encoder.positions()));
   std::vector<decoder::Row> prompt(kSteps, {0, model.tokenizer.special().sot, false});
@@ -76,13 +84,15 @@ nlohmann::json measure(const std::string& path, nn::Precision precision, int thr
   result["threads"] = ctx.threads();
   const decoder::CacheShape& shape = model->decoder.cache_shape();
   encode(ctx, *model);
-  result["first_result_ms"] = loading.milliseconds();  // from nothing to a window that can be decoded
+  result["first_result_ms"] =
+      loading.milliseconds();  // from nothing to a window that can be decoded
   for (int i = 0; i < kRepetitions; ++i) {
     {
       const nn::Scope scope(ctx);
       const nn::Tensor mel = ctx.allocate({model->encoder.frames(), model->encoder.n_mels()});
       std::fill_n(mel.f32(), mel.shape.elements(), 0.f);
-      const nn::Tensor features = ctx.allocate({model->encoder.positions(), model->encoder.d_model()});
+      const nn::Tensor features =
+          ctx.allocate({model->encoder.positions(), model->encoder.d_model()});
       const Clock encoding;
       model->encoder.run(ctx, mel, features);
       result["encoder_ms"].push_back(encoding.milliseconds());
@@ -90,7 +100,8 @@ nlohmann::json measure(const std::string& path, nn::Precision precision, int thr
       model->decoder.listen(ctx, features);
       result["cross_ms"].push_back(listening.milliseconds());
     }
-    for (const int rows : {1, 5, 8}) result["step_ms_" + std::to_string(rows)].push_back(time_steps(ctx, *model, shape, rows, 1));
+    for (const int rows : {1, 5, 8})
+      result["step_ms_" + std::to_string(rows)].push_back(time_steps(ctx, *model, shape, rows, 1));
     result["step_ms_8_windows"].push_back(time_steps(ctx, *model, shape, 8, 8));
     result["prompt_ms_256"].push_back(time_prompt(ctx, *model, shape));
   }
@@ -110,10 +121,11 @@ int main(int argc, char** argv) {
   app.add_option("model", model, "model folder")->required();
   app.add_option("--threads", threads, "0: all processors");
   app.add_option("--precision", precision, "auto, f32, bf16 or int8")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, nn::Precision>{{"auto", nn::Precision::kAuto},
-                                                                               {"f32", nn::Precision::kF32},
-                                                                               {"bf16", nn::Precision::kBF16},
-                                                                               {"int8", nn::Precision::kInt8}}));
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, nn::Precision>{{"auto", nn::Precision::kAuto},
+                                               {"f32", nn::Precision::kF32},
+                                               {"bf16", nn::Precision::kBF16},
+                                               {"int8", nn::Precision::kInt8}}));
   CLI11_PARSE(app, argc, argv);
   try {
     std::cout << measure(model, precision, threads).dump() << "\n";

@@ -24,7 +24,8 @@ CrossState::CrossState(const CacheShape& shape, int64_t positions)
 
 KvState::KvState(const CacheShape& shape, int slots)
     : shape_(shape),
-      block_bytes_(static_cast<size_t>(shape.layers * shape.heads * 2 * kBlock * shape.head_dim) * shape.element()),
+      block_bytes_(static_cast<size_t>(shape.layers * shape.heads * 2 * kBlock * shape.head_dim) *
+                   shape.element()),
       slots_(static_cast<size_t>(slots)) {}
 
 void KvState::reset(int slot, std::shared_ptr<const CrossState> cross) {
@@ -54,21 +55,27 @@ void KvState::fork(int from, int to) {
 void KvState::extend(int slot, int64_t count) {
   Slot& s = slots_.at(static_cast<size_t>(slot));
   if (s.length + count > shape_.max_positions) {
-    throw Error("", "a sequence of " + std::to_string(s.length + count) + " tokens is longer than the decoder's " +
+    throw Error("", "a sequence of " + std::to_string(s.length + count) +
+                        " tokens is longer than the decoder's " +
                         std::to_string(shape_.max_positions));
   }
-  if (s.length % kBlock != 0 && blocks_[static_cast<size_t>(s.blocks.back())].users > 1) {  // shared: write to a copy
+  if (s.length % kBlock != 0 &&
+      blocks_[static_cast<size_t>(s.blocks.back())].users > 1) {  // shared: write to a copy
     const int copy = take_block();
-    std::memcpy(blocks_[static_cast<size_t>(copy)].memory.data(), blocks_[static_cast<size_t>(s.blocks.back())].memory.data(), block_bytes_);
+    std::memcpy(blocks_[static_cast<size_t>(copy)].memory.data(),
+                blocks_[static_cast<size_t>(s.blocks.back())].memory.data(), block_bytes_);
     drop_block(s.blocks.back());
     s.blocks.back() = copy;
   }
   s.length += count;
-  while (static_cast<int64_t>(s.blocks.size()) * kBlock < s.length) s.blocks.push_back(take_block());
+  while (static_cast<int64_t>(s.blocks.size()) * kBlock < s.length)
+    s.blocks.push_back(take_block());
 }
 
-nn::Segment KvState::segment(int slot, int64_t block, int64_t layer, int64_t head, int64_t count) const {
-  const std::byte* memory = blocks_[static_cast<size_t>(at(slot).blocks[static_cast<size_t>(block)])].memory.data();
+nn::Segment KvState::segment(int slot, int64_t block, int64_t layer, int64_t head,
+                             int64_t count) const {
+  const std::byte* memory =
+      blocks_[static_cast<size_t>(at(slot).blocks[static_cast<size_t>(block)])].memory.data();
   const size_t part = static_cast<size_t>(kBlock * shape_.head_dim) * shape_.element();
   const std::byte* keys = memory + static_cast<size_t>(layer * shape_.heads + head) * 2 * part;
   return {keys, keys + part, count, kBlock};

@@ -1,4 +1,5 @@
-// The state of token decoding: keys and values of what each sequence has said, and of what it hears.
+// The state of token decoding: keys and values of what each sequence has said, and of what it
+// hears.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +22,12 @@ struct CacheShape {
   size_t element() const { return f16 ? 2 : 4; }
 };
 
-// Keys and values of one window's features for every layer's cross-attention. Computed once, then shared by all sequences
-// that listen to the window.
+// Keys and values of one window's features for every layer's cross-attention. Computed once, then
+// shared by all sequences that listen to the window.
 class CrossState {
  public:
-  // Positions lie in pieces that are read from end to end: few enough that memory is read in order, enough to fill the
-  // vectors of one row's attention.
+  // Positions lie in pieces that are read from end to end: few enough that memory is read in order,
+  // enough to fill the vectors of one row's attention.
   static constexpr int64_t kSegment = 128;
 
   CrossState(const CacheShape& shape, int64_t positions);
@@ -43,8 +44,9 @@ class CrossState {
   std::vector<nn::Segment> segments_;  // [layers][heads][pieces]
 };
 
-// Slots of self-attention keys and values, one for each sequence being decoded. Positions lie in blocks of 32 that forked
-// sequences share until one of them writes. Belongs to one thread at a time.
+// Slots of self-attention keys and values, one for each sequence being decoded. Positions lie in
+// blocks of 32 that forked sequences share until one of them writes. Belongs to one thread at a
+// time.
 class KvState {
  public:
   static constexpr int64_t kBlock = 32;
@@ -60,16 +62,20 @@ class KvState {
   void reset(int slot, std::shared_ptr<const CrossState> cross);
   // The slot forgets what came after its first `length` tokens.
   void truncate(int slot, int64_t length);
-  // Slot `to` becomes a copy of `from`: blocks are shared, nothing is copied until one of them writes.
+  // Slot `to` becomes a copy of `from`: blocks are shared, nothing is copied until one of them
+  // writes.
   void fork(int from, int to);
 
-  // Makes room for `count` more tokens in the slot, in blocks of its own; their keys and values are then stored through
-  // segment(). Throws Error beyond max_length().
+  // Makes room for `count` more tokens in the slot, in blocks of its own; their keys and values are
+  // then stored through segment(). Throws Error beyond max_length().
   void extend(int slot, int64_t count);
-  // The part of block `block` of a slot that belongs to a layer and head, `count` positions of it in use.
+  // The part of block `block` of a slot that belongs to a layer and head, `count` positions of it
+  // in use.
   nn::Segment segment(int slot, int64_t block, int64_t layer, int64_t head, int64_t count) const;
 
-  size_t bytes() const { return blocks_.size() * block_bytes_; }  // of all blocks, those in reserve included
+  size_t bytes() const {
+    return blocks_.size() * block_bytes_;
+  }  // of all blocks, those in reserve included
 
  private:
   struct Block {

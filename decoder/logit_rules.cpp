@@ -31,7 +31,8 @@ void LogitRules::apply(std::span<float> logits, std::span<const int32_t> sampled
   if (timestamps) apply_timestamp_grammar(logits, sampled);
 }
 
-void LogitRules::apply_timestamp_grammar(std::span<float> logits, std::span<const int32_t> sampled) const {
+void LogitRules::apply_timestamp_grammar(std::span<float> logits,
+                                         std::span<const int32_t> sampled) const {
   const auto size = static_cast<int64_t>(logits.size());
   const auto is_timestamp = [this](int32_t token) { return token >= timestamp_begin; };
   forbid(logits, no_timestamps, no_timestamps + 1);
@@ -44,11 +45,13 @@ void LogitRules::apply_timestamp_grammar(std::span<float> logits, std::span<cons
 
   // They do not go back; only the second of a pair may repeat the first.
   const auto latest = std::find_if(sampled.rbegin(), sampled.rend(), is_timestamp);
-  if (latest != sampled.rend()) forbid(logits, timestamp_begin, last && !before_last ? *latest : *latest + 1);
+  if (latest != sampled.rend())
+    forbid(logits, timestamp_begin, last && !before_last ? *latest : *latest + 1);
 
   if (sampled.empty()) {
     forbid(logits, 0, timestamp_begin);
-    if (max_initial_timestamp_index >= 0) forbid(logits, timestamp_begin + max_initial_timestamp_index + 1, size);
+    if (max_initial_timestamp_index >= 0)
+      forbid(logits, timestamp_begin + max_initial_timestamp_index + 1, size);
   }
 
   // A timestamp is sampled when all of them together are likelier than any text.

@@ -58,7 +58,10 @@ int32_t draw(std::span<const float> logits, float temperature, std::mt19937_64& 
 
 double rank(const Hypothesis& hypothesis, float length_penalty) {
   const double length = std::max<double>(1, static_cast<double>(hypothesis.tokens.size()));
-  const double penalty = length_penalty < 0 ? length : std::pow((5 + static_cast<double>(hypothesis.tokens.size())) / 6, length_penalty);
+  const double penalty =
+      length_penalty < 0
+          ? length
+          : std::pow((5 + static_cast<double>(hypothesis.tokens.size())) / 6, length_penalty);
   return hypothesis.sum_logprob / penalty;
 }
 
@@ -70,11 +73,11 @@ struct Search::Group {
   DecodeTask task;
   bool started = false;
   bool done = false;
-  std::vector<int> slots;               // one for each of `active`, then those in reserve
-  std::vector<Hypothesis> active;       // still growing
+  std::vector<int> slots;          // one for each of `active`, then those in reserve
+  std::vector<Hypothesis> active;  // still growing
   std::vector<Hypothesis> finished;
   float no_speech_prob = 0;
-  int sampled = 0;                      // steps so far
+  int sampled = 0;  // steps so far
   std::vector<std::mt19937_64> generators;
 
   bool by_beams() const { return task.temperature == 0 && task.beam > 1; }
@@ -82,7 +85,10 @@ struct Search::Group {
 };
 
 Search::Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots)
-    : decoder_(decoder), no_speech_(special.no_speech), eot_(special.eot), state_(decoder.cache_shape(), slots) {
+    : decoder_(decoder),
+      no_speech_(special.no_speech),
+      eot_(special.eot),
+      state_(decoder.cache_shape(), slots) {
   for (int slot = slots; slot-- > 0;) free_.push_back(slot);
 }
 
@@ -94,12 +100,14 @@ int64_t Search::submit(DecodeTask task) {
   group->task = std::move(task);
   const DecodeTask& t = group->task;
   if (group->width() < 1 || group->width() > state_.slots()) {
-    throw Error("", "a window with " + std::to_string(group->width()) + " sequences does not fit " + std::to_string(state_.slots()) +
-                        " slots");
+    throw Error("", "a window with " + std::to_string(group->width()) + " sequences does not fit " +
+                        std::to_string(state_.slots()) + " slots");
   }
-  if (t.initial_tokens.empty() || static_cast<int64_t>(t.initial_tokens.size()) >= state_.max_length() || t.sot_index < 0 ||
+  if (t.initial_tokens.empty() ||
+      static_cast<int64_t>(t.initial_tokens.size()) >= state_.max_length() || t.sot_index < 0 ||
       t.sot_index >= static_cast<int64_t>(t.initial_tokens.size())) {
-    throw Error("", "a start sequence of " + std::to_string(t.initial_tokens.size()) + " tokens does not fit the decoder");
+    throw Error("", "a start sequence of " + std::to_string(t.initial_tokens.size()) +
+                        " tokens does not fit the decoder");
   }
   waiting_.push_back(std::move(group));
   return submitted_++;
@@ -129,7 +137,8 @@ void Search::feed(const Group& group, std::vector<Row>& rows) const {
     }
     return;
   }
-  for (size_t i = 0; i < group.active.size(); ++i) rows.push_back({group.slots[i], group.active[i].tokens.back(), true});
+  for (size_t i = 0; i < group.active.size(); ++i)
+    rows.push_back({group.slots[i], group.active[i].tokens.back(), true});
 }
 
 std::vector<Search::Finished> Search::step(nn::Context& ctx) {
@@ -150,7 +159,10 @@ std::vector<Search::Finished> Search::step(nn::Context& ctx) {
     own.clear();
     if (!group->started) {
       float* at_sot = take();
-      float* last = group->task.sot_index + 1 == static_cast<int64_t>(group->task.initial_tokens.size()) ? at_sot : take();
+      float* last =
+          group->task.sot_index + 1 == static_cast<int64_t>(group->task.initial_tokens.size())
+              ? at_sot
+              : take();
       begin(*group, {at_sot, static_cast<size_t>(logits.cols())});
       own.push_back(last);
     } else {
@@ -169,7 +181,8 @@ std::vector<Search::Finished> Search::step(nn::Context& ctx) {
 // The start sequence has been read: the sequences of the task all stand where the first one does.
 void Search::begin(Group& group, std::span<float> sot_logits) {
   if (no_speech_ >= 0 && no_speech_ < static_cast<int64_t>(sot_logits.size())) {
-    group.no_speech_prob = std::exp(sot_logits[static_cast<size_t>(no_speech_)] - nn::peak(sot_logits).logsumexp);
+    group.no_speech_prob =
+        std::exp(sot_logits[static_cast<size_t>(no_speech_)] - nn::peak(sot_logits).logsumexp);
   }
   group.started = true;
   group.active.resize(static_cast<size_t>(group.width()));
@@ -179,14 +192,16 @@ void Search::begin(Group& group, std::span<float> sot_logits) {
 // logits: one row for each active sequence, or a single one right after begin().
 void Search::advance(Group& group, std::span<float* const> logits) {
   const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
-  for (size_t i = 0; i < logits.size(); ++i) group.task.rules->apply({logits[i], vocabulary}, group.active[i].tokens);
+  for (size_t i = 0; i < logits.size(); ++i)
+    group.task.rules->apply({logits[i], vocabulary}, group.active[i].tokens);
   if (group.by_beams()) {
     extend_beams(group, logits);
   } else {
     sample(group, logits);
   }
   const auto length = static_cast<int64_t>(group.task.initial_tokens.size()) + ++group.sampled;
-  group.done |= group.active.empty() || group.sampled == group.task.max_tokens || length > state_.max_length();
+  group.done |= group.active.empty() || group.sampled == group.task.max_tokens ||
+                length > state_.max_length();
 }
 
 void Search::sample(Group& group, std::span<float* const> logits) {
@@ -198,8 +213,9 @@ void Search::sample(Group& group, std::span<float* const> logits) {
   for (size_t i = 0; i < group.active.size(); ++i) {
     const std::span<const float> row(logits[logits.size() == 1 ? 0 : i], vocabulary);
     const nn::Peak best = nn::peak(row);
-    const int32_t token =
-        group.task.temperature > 0 ? draw(row, group.task.temperature, group.generators[i]) : static_cast<int32_t>(best.index);
+    const int32_t token = group.task.temperature > 0
+                              ? draw(row, group.task.temperature, group.generators[i])
+                              : static_cast<int32_t>(best.index);
     Hypothesis& hypothesis = group.active[i];
     hypothesis.sum_logprob += row[static_cast<size_t>(token)] - best.logsumexp;
     if (token == eot_) {
@@ -221,8 +237,8 @@ void Search::sample(Group& group, std::span<float* const> logits) {
   group.generators = std::move(generators);
 }
 
-// The reference's BeamSearchDecoder.update: of the beam's continuations the best `beam` that do not end go on; those that end
-// before them, in order of likelihood, are finished candidates.
+// The reference's BeamSearchDecoder.update: of the beam's continuations the best `beam` that do not
+// end go on; those that end before them, in order of likelihood, are finished candidates.
 void Search::extend_beams(Group& group, std::span<float* const> logits) {
   const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
   const auto beam = static_cast<size_t>(group.task.beam);
@@ -237,10 +253,12 @@ void Search::extend_beams(Group& group, std::span<float* const> logits) {
       continuations.push_back({group.active[i].sum_logprob + logprob, i, token});
     }
   }
-  std::stable_sort(continuations.begin(), continuations.end(),
-                   [](const Continuation& a, const Continuation& b) { return a.sum_logprob > b.sum_logprob; });
+  std::stable_sort(
+      continuations.begin(), continuations.end(),
+      [](const Continuation& a, const Continuation& b) { return a.sum_logprob > b.sum_logprob; });
 
-  const auto most = static_cast<size_t>(std::lround(static_cast<float>(beam) * group.task.patience));
+  const auto most =
+      static_cast<size_t>(std::lround(static_cast<float>(beam) * group.task.patience));
   std::vector<Hypothesis> growing;
   std::vector<size_t> sources;
   for (const auto& [sum, source, token] : continuations) {
@@ -255,7 +273,8 @@ void Search::extend_beams(Group& group, std::span<float* const> logits) {
     if (growing.size() == beam) break;
   }
 
-  // Every survivor's cache is a fork of its source's. A source that goes on keeps its slot for one of its survivors.
+  // Every survivor's cache is a fork of its source's. A source that goes on keeps its slot for one
+  // of its survivors.
   std::vector<int> slots(sources.size(), -1);
   std::vector<bool> kept(group.slots.size(), false);
   for (size_t i = 0; i < sources.size(); ++i) {
@@ -285,15 +304,17 @@ DecodeResult Search::finish(Group& group) {
     free_.push_back(slot);
   }
   // What was cut off counts too; beside finished beams only as far as candidates are missing.
-  std::stable_sort(group.active.begin(), group.active.end(),
-                   [](const Hypothesis& a, const Hypothesis& b) { return a.sum_logprob > b.sum_logprob; });
+  std::stable_sort(
+      group.active.begin(), group.active.end(),
+      [](const Hypothesis& a, const Hypothesis& b) { return a.sum_logprob > b.sum_logprob; });
   for (Hypothesis& hypothesis : group.active) {
     if (group.by_beams() && group.finished.size() >= static_cast<size_t>(group.task.beam)) break;
     group.finished.push_back(std::move(hypothesis));
   }
-  const Hypothesis& best = *std::max_element(group.finished.begin(), group.finished.end(), [&](const Hypothesis& a, const Hypothesis& b) {
-    return rank(a, group.task.length_penalty) < rank(b, group.task.length_penalty);
-  });
+  const Hypothesis& best = *std::max_element(
+      group.finished.begin(), group.finished.end(), [&](const Hypothesis& a, const Hypothesis& b) {
+        return rank(a, group.task.length_penalty) < rank(b, group.task.length_penalty);
+      });
   return {.tokens = best.tokens,
           .sum_logprob = best.sum_logprob,
           .avg_logprob = best.sum_logprob / (static_cast<double>(best.tokens.size()) + 1),
@@ -309,12 +330,14 @@ std::vector<DecodeResult> decode(nn::Context& ctx, Search& search, std::vector<D
     if (first < 0) first = number;
   }
   while (!search.idle()) {
-    for (auto& [number, result] : search.step(ctx)) results[static_cast<size_t>(number - first)] = std::move(result);
+    for (auto& [number, result] : search.step(ctx))
+      results[static_cast<size_t>(number - first)] = std::move(result);
   }
   return results;
 }
 
-std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDecoder& decoder, const text::SpecialTokens& special,
+std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDecoder& decoder,
+                                                 const text::SpecialTokens& special,
                                                  std::shared_ptr<const CrossState> cross) {
   const nn::Scope scope(ctx);
   KvState state(decoder.cache_shape(), 1);
@@ -328,7 +351,8 @@ std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDe
     values.push_back(logits[id]);
   }
   const float logsumexp = nn::peak(values).logsumexp;
-  for (size_t i = 0; i < values.size(); ++i) languages[i].probability = std::exp(values[i] - logsumexp);
+  for (size_t i = 0; i < values.size(); ++i)
+    languages[i].probability = std::exp(values[i] - logsumexp);
   std::stable_sort(languages.begin(), languages.end(),
                    [](const auto& a, const auto& b) { return a.probability > b.probability; });
   return languages;

@@ -18,48 +18,55 @@ namespace parley::decoder {
 // One window to decode. Reference: openai/whisper decoding.py, DecodingTask.
 struct DecodeTask {
   std::shared_ptr<const CrossState> cross;
-  std::vector<int32_t> initial_tokens;  // [sot_prev, prompt...,] sot [, language, task] [, no_timestamps]
-  int64_t sot_index = 0;                // where sot stands in them
+  std::vector<int32_t>
+      initial_tokens;     // [sot_prev, prompt...,] sot [, language, task] [, no_timestamps]
+  int64_t sot_index = 0;  // where sot stands in them
   std::shared_ptr<const LogitRules> rules;
-  float temperature = 0;     // 0: the likeliest tokens; above: sampled from softmax(logits / temperature)
-  int beam = 1;              // at temperature 0; 1: greedy
-  int best_of = 1;           // above temperature 0: how many are sampled
-  float patience = 1;        // beams: how many finished candidates end the search, in units of the beam
-  float length_penalty = -1; // alpha of ((5 + length) / 6)^alpha; negative: candidates are ranked by logprob / length
-  int max_tokens = 224;      // to sample at most
-  uint64_t seed = 0;         // of the samples: keyed by run, window and temperature, so that company does not matter
+  float temperature =
+      0;               // 0: the likeliest tokens; above: sampled from softmax(logits / temperature)
+  int beam = 1;        // at temperature 0; 1: greedy
+  int best_of = 1;     // above temperature 0: how many are sampled
+  float patience = 1;  // beams: how many finished candidates end the search, in units of the beam
+  float length_penalty =
+      -1;  // alpha of ((5 + length) / 6)^alpha; negative: candidates are ranked by logprob / length
+  int max_tokens = 224;  // to sample at most
+  uint64_t seed =
+      0;  // of the samples: keyed by run, window and temperature, so that company does not matter
 };
 
 struct DecodeResult {
   std::vector<int32_t> tokens;  // sampled, without eot
   double sum_logprob = 0;
-  double avg_logprob = 0;       // sum_logprob / (tokens + 1)
+  double avg_logprob = 0;  // sum_logprob / (tokens + 1)
   float no_speech_prob = 0;
   float temperature = 0;
 };
 
-// Decodes tasks in the order in which they are submitted, as many together as slots allow; a task joins as soon as
-// others have finished. The results do not depend on what is decoded beside a task. Belongs to one thread at a time.
+// Decodes tasks in the order in which they are submitted, as many together as slots allow; a task
+// joins as soon as others have finished. The results do not depend on what is decoded beside a
+// task. Belongs to one thread at a time.
 class Search {
  public:
   // slots: sequences decoded together; a task takes as many as it has beams or samples.
   Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots);
   ~Search();
 
-  // Returns the task's number: 0, 1, 2, ... Throws Error when it needs more slots than there are, or its tokens are too many.
+  // Returns the task's number: 0, 1, 2, ... Throws Error when it needs more slots than there are,
+  // or its tokens are too many.
   int64_t submit(DecodeTask task);
   bool idle() const { return waiting_.empty() && active_.empty(); }
   int slots() const { return state_.slots(); }
   int free_slots() const { return static_cast<int>(free_.size()); }
-  int64_t steps() const { return steps_; }            // passes through the decoder so far
-  int64_t rows() const { return rows_; }              // tokens that went through it
+  int64_t steps() const { return steps_; }  // passes through the decoder so far
+  int64_t rows() const { return rows_; }    // tokens that went through it
   size_t state_bytes() const { return state_.bytes(); }
 
   struct Finished {
     int64_t task;
     DecodeResult result;
   };
-  // One step for all active tasks; returns those that it finished. Throws Stopped when the context is asked to stop.
+  // One step for all active tasks; returns those that it finished. Throws Stopped when the context
+  // is asked to stop.
   std::vector<Finished> step(nn::Context& ctx);
 
  private:
@@ -91,9 +98,10 @@ struct LanguageProbability {
   std::string code;
   float probability;
 };
-// The likelihood of each language of a multilingual checkpoint, likeliest first: one step on sot, softmax over the language
-// tokens only. Reference: openai/whisper decoding.py, detect_language.
-std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDecoder& decoder, const text::SpecialTokens& special,
+// The likelihood of each language of a multilingual checkpoint, likeliest first: one step on sot,
+// softmax over the language tokens only. Reference: openai/whisper decoding.py, detect_language.
+std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDecoder& decoder,
+                                                 const text::SpecialTokens& special,
                                                  std::shared_ptr<const CrossState> cross);
 
 }  // namespace parley::decoder

@@ -16,11 +16,13 @@ using nn::Shape;
 using nn::Tensor;
 
 TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
-    : vocab_size_(stage.config_int("vocab_size", 1, 1 << 22)), d_model_(stage.config_int("d_model", 1, 16384)) {
+    : vocab_size_(stage.config_int("vocab_size", 1, 1 << 22)),
+      d_model_(stage.config_int("d_model", 1, 16384)) {
   const int64_t layers = stage.config_int("decoder_layers", 1, 1024);
   const int64_t heads = stage.config_int("decoder_attention_heads", 1, 1024);
   if (d_model_ % heads != 0 || d_model_ / heads % 16 != 0) {
-    throw Error(stage.name(), "d_model " + std::to_string(d_model_) + " does not give its " + std::to_string(heads) +
+    throw Error(stage.name(), "d_model " + std::to_string(d_model_) + " does not give its " +
+                                  std::to_string(heads) +
                                   " heads a multiple of 16 dimensions each");
   }
   cache_ = {.layers = layers,
@@ -34,12 +36,16 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("decoder_ffn_dim", 1, 65536);
 
-  const auto vector = [&](const std::string& name, int64_t size) { return weights.tensor(name, Shape{size}); };
+  const auto vector = [&](const std::string& name, int64_t size) {
+    return weights.tensor(name, Shape{size});
+  };
   const auto norm = [&](const std::string& name) {
     return nn::LayerNorm::load(vector(name + ".weight", d), vector(name + ".bias", d));
   };
-  const auto part = [&](const std::string& name, int64_t outputs, int64_t inputs, bool bias = true) {
-    return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}), bias ? vector(name + ".bias", outputs) : Tensor()};
+  const auto part = [&](const std::string& name, int64_t outputs, int64_t inputs,
+                        bool bias = true) {
+    return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}),
+                                  bias ? vector(name + ".bias", outputs) : Tensor()};
   };
   const auto pack = [&](std::vector<nn::WeightSource::Part> parts, nn::Compute compute) {
     nn::Weight weight({parts}, compute, team);
@@ -50,21 +56,26 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
   token_embedding_ = weights.tensor("embed_tokens.weight", {vocab_size_, d});
   const Tensor positions = weights.tensor("embed_positions.weight", {cache_.max_positions, d});
   position_embedding_ = nn::Buffer(static_cast<size_t>(cache_.max_positions * d) * sizeof(float));
-  nn::to_f32(positions.data, positions.dtype, static_cast<size_t>(cache_.max_positions * d), position_embedding_.as<float>());
+  nn::to_f32(positions.data, positions.dtype, static_cast<size_t>(cache_.max_positions * d),
+             position_embedding_.as<float>());
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const std::string self = layer + "self_attn.";
     const std::string cross = layer + "encoder_attn.";
-    blocks_.push_back({.self_norm = norm(layer + "self_attn_layer_norm"),
-                       .self_qkv = pack({part(self + "q_proj", d, d), part(self + "k_proj", d, d, false), part(self + "v_proj", d, d)}, few),
-                       .self_out = pack({part(self + "out_proj", d, d)}, few),
-                       .cross_norm = norm(layer + "encoder_attn_layer_norm"),
-                       .cross_q = pack({part(cross + "q_proj", d, d)}, few),
-                       .cross_kv = pack({part(cross + "k_proj", d, d, false), part(cross + "v_proj", d, d)}, many),
-                       .cross_out = pack({part(cross + "out_proj", d, d)}, few),
-                       .mlp_norm = norm(layer + "final_layer_norm"),
-                       .mlp_in = pack({part(layer + "fc1", ffn, d)}, few),
-                       .mlp_out = pack({part(layer + "fc2", d, ffn)}, few)});
+    blocks_.push_back(
+        {.self_norm = norm(layer + "self_attn_layer_norm"),
+         .self_qkv = pack({part(self + "q_proj", d, d), part(self + "k_proj", d, d, false),
+                           part(self + "v_proj", d, d)},
+                          few),
+         .self_out = pack({part(self + "out_proj", d, d)}, few),
+         .cross_norm = norm(layer + "encoder_attn_layer_norm"),
+         .cross_q = pack({part(cross + "q_proj", d, d)}, few),
+         .cross_kv =
+             pack({part(cross + "k_proj", d, d, false), part(cross + "v_proj", d, d)}, many),
+         .cross_out = pack({part(cross + "out_proj", d, d)}, few),
+         .mlp_norm = norm(layer + "final_layer_norm"),
+         .mlp_in = pack({part(layer + "fc1", ffn, d)}, few),
+         .mlp_out = pack({part(layer + "fc2", d, ffn)}, few)});
   }
   final_norm_ = norm("layer_norm");
   vocabulary_ = pack({{token_embedding_, {}}}, few);
@@ -73,15 +84,17 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
 size_t TokenDecoder::bytes() const {
   size_t total = position_embedding_.size() + vocabulary_.bytes();
   for (const Block& block : blocks_) {
-    for (const nn::Weight* weight : {&block.self_qkv, &block.self_out, &block.cross_q, &block.cross_kv, &block.cross_out, &block.mlp_in,
-                                     &block.mlp_out}) {
+    for (const nn::Weight* weight :
+         {&block.self_qkv, &block.self_out, &block.cross_q, &block.cross_kv, &block.cross_out,
+          &block.mlp_in, &block.mlp_out}) {
       total += weight->bytes();
     }
   }
   return total;
 }
 
-std::shared_ptr<const CrossState> TokenDecoder::listen(nn::Context& ctx, const Tensor& features) const {
+std::shared_ptr<const CrossState> TokenDecoder::listen(nn::Context& ctx,
+                                                       const Tensor& features) const {
   const int64_t positions = features.rows();
   auto state = std::make_shared<CrossState>(cache_, positions);
   for (int64_t layer = 0; layer < cache_.layers; ++layer) {
@@ -99,13 +112,15 @@ TokenDecoder::Placement TokenDecoder::place(KvState& state, std::span<const Row>
   std::map<const CrossState*, size_t> open;  // the group that takes the next listener
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto [slot, token, logits] = rows[i];
-    if (token < 0 || token >= vocab_size_) throw Error("", "token " + std::to_string(token) + " is outside the vocabulary");
+    if (token < 0 || token >= vocab_size_)
+      throw Error("", "token " + std::to_string(token) + " is outside the vocabulary");
     placement.positions.push_back(state.length(slot));
     state.extend(slot, 1);
     const CrossState* cross = state.cross(slot).get();
     assert(cross != nullptr && "the slot was not reset");
     const auto found = open.find(cross);
-    if (found == open.end() || placement.listeners[found->second].size() == nn::kernels::kMaxAttentionRows) {
+    if (found == open.end() ||
+        placement.listeners[found->second].size() == nn::kernels::kMaxAttentionRows) {
       open[cross] = placement.listeners.size();
       placement.listeners.push_back({static_cast<int64_t>(i)});
     } else {
@@ -115,12 +130,14 @@ TokenDecoder::Placement TokenDecoder::place(KvState& state, std::span<const Row>
   return placement;
 }
 
-Tensor TokenDecoder::embed(nn::Context& ctx, std::span<const Row> rows, const Placement& placement) const {
+Tensor TokenDecoder::embed(nn::Context& ctx, std::span<const Row> rows,
+                           const Placement& placement) const {
   const Tensor x = ctx.allocate({static_cast<int64_t>(rows.size()), d_model_});
   const auto row_bytes = static_cast<int64_t>(size_of(token_embedding_.dtype)) * d_model_;
   for (size_t i = 0; i < rows.size(); ++i) {
     float* out = x.row(static_cast<int64_t>(i));
-    nn::to_f32(token_embedding_.as<std::byte>() + rows[i].token * row_bytes, token_embedding_.dtype, static_cast<size_t>(d_model_), out);
+    nn::to_f32(token_embedding_.as<std::byte>() + rows[i].token * row_bytes, token_embedding_.dtype,
+               static_cast<size_t>(d_model_), out);
     const float* position = position_embedding_.as<float>() + placement.positions[i] * d_model_;
     for (int64_t k = 0; k < d_model_; ++k) out[k] += position[k];
   }
@@ -128,15 +145,18 @@ Tensor TokenDecoder::embed(nn::Context& ctx, std::span<const Row> rows, const Pl
 }
 
 // Stores the rows' keys and values, then lets every row attend to its sequence up to itself.
-Tensor TokenDecoder::attend_to_self(nn::Context& ctx, KvState& state, int64_t layer, std::span<const Row> rows,
-                                    const Placement& placement, const Tensor& qkv) const {
+Tensor TokenDecoder::attend_to_self(nn::Context& ctx, KvState& state, int64_t layer,
+                                    std::span<const Row> rows, const Placement& placement,
+                                    const Tensor& qkv) const {
   const auto [layers, heads, head_dim, max_positions, f16] = cache_;
   for (size_t i = 0; i < rows.size(); ++i) {
     const int64_t position = placement.positions[i];
     const float* k = qkv.row(static_cast<int64_t>(i)) + d_model_;
     for (int64_t head = 0; head < heads; ++head) {
-      const nn::Segment segment = state.segment(rows[i].slot, position / KvState::kBlock, layer, head, KvState::kBlock);
-      nn::store_position(segment, position % KvState::kBlock, head_dim, f16, k + head * head_dim, k + d_model_ + head * head_dim);
+      const nn::Segment segment =
+          state.segment(rows[i].slot, position / KvState::kBlock, layer, head, KvState::kBlock);
+      nn::store_position(segment, position % KvState::kBlock, head_dim, f16, k + head * head_dim,
+                         k + d_model_ + head * head_dim);
     }
   }
   std::vector<std::vector<nn::Segment>> segments(rows.size());
@@ -146,23 +166,26 @@ Tensor TokenDecoder::attend_to_self(nn::Context& ctx, KvState& state, int64_t la
     const int64_t length = placement.positions[i] + 1;
     for (int64_t head = 0; head < heads; ++head) {
       for (int64_t begin = 0; begin < length; begin += KvState::kBlock) {
-        segments[i].push_back(
-            state.segment(rows[i].slot, begin / KvState::kBlock, layer, head, std::min(KvState::kBlock, length - begin)));
+        segments[i].push_back(state.segment(rows[i].slot, begin / KvState::kBlock, layer, head,
+                                            std::min(KvState::kBlock, length - begin)));
       }
     }
     indices[i] = static_cast<int64_t>(i);
     groups.push_back({std::span(indices).subspan(i, 1), segments[i]});
   }
   const Tensor out = ctx.allocate({qkv.rows(), d_model_});
-  nn::cached_attention(ctx, Tensor(qkv.data, {qkv.rows(), d_model_}, DType::kF32, qkv.row_stride), heads, groups, f16, out);
+  nn::cached_attention(ctx, Tensor(qkv.data, {qkv.rows(), d_model_}, DType::kF32, qkv.row_stride),
+                       heads, groups, f16, out);
   return out;
 }
 
-Tensor TokenDecoder::attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer, std::span<const Row> rows,
-                                     const Placement& placement, const Tensor& q) const {
+Tensor TokenDecoder::attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer,
+                                     std::span<const Row> rows, const Placement& placement,
+                                     const Tensor& q) const {
   std::vector<nn::AttentionGroup> groups;
   for (const auto& listeners : placement.listeners) {
-    groups.push_back({listeners, state.cross(rows[static_cast<size_t>(listeners[0])].slot)->segments(layer)});
+    groups.push_back(
+        {listeners, state.cross(rows[static_cast<size_t>(listeners[0])].slot)->segments(layer)});
   }
   const Tensor out = ctx.allocate(q.shape);
   nn::cached_attention(ctx, q, cache_.heads, groups, cache_.f16, out);
@@ -171,7 +194,8 @@ Tensor TokenDecoder::attend_to_cross(nn::Context& ctx, const KvState& state, int
 
 Tensor TokenDecoder::step(nn::Context& ctx, KvState& state, std::span<const Row> rows) const {
   const Placement placement = place(state, rows);
-  const int64_t wanted = std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.logits; });
+  const int64_t wanted =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.logits; });
   const Tensor logits = ctx.allocate({wanted, vocab_size_});
   const nn::Scope scope(ctx);
   const Tensor x = embed(ctx, rows, placement);  // [rows, d_model]
@@ -179,18 +203,24 @@ Tensor TokenDecoder::step(nn::Context& ctx, KvState& state, std::span<const Row>
     ctx.throw_if_stopped();
     const Block& block = blocks_[static_cast<size_t>(layer)];
     const nn::Scope scratch(ctx);
-    const Tensor qkv = nn::linear(ctx, block.self_qkv, nn::layer_norm(ctx, block.self_norm, x));  // [rows, 3 d_model]
-    nn::linear(ctx, block.self_out, attend_to_self(ctx, state, layer, rows, placement, qkv), {.residual = x});
+    const Tensor qkv = nn::linear(ctx, block.self_qkv,
+                                  nn::layer_norm(ctx, block.self_norm, x));  // [rows, 3 d_model]
+    nn::linear(ctx, block.self_out, attend_to_self(ctx, state, layer, rows, placement, qkv),
+               {.residual = x});
     const Tensor q = nn::linear(ctx, block.cross_q, nn::layer_norm(ctx, block.cross_norm, x));
-    nn::linear(ctx, block.cross_out, attend_to_cross(ctx, state, layer, rows, placement, q), {.residual = x});
-    const Tensor hidden = nn::linear(ctx, block.mlp_in, nn::layer_norm(ctx, block.mlp_norm, x), {.activation = Activation::kGelu});
+    nn::linear(ctx, block.cross_out, attend_to_cross(ctx, state, layer, rows, placement, q),
+               {.residual = x});
+    const Tensor hidden = nn::linear(ctx, block.mlp_in, nn::layer_norm(ctx, block.mlp_norm, x),
+                                     {.activation = Activation::kGelu});
     nn::linear(ctx, block.mlp_out, hidden, {.residual = x});
   }
   const Tensor last = ctx.allocate({wanted, d_model_});
   for (size_t i = 0, k = 0; i < rows.size(); ++i) {
-    if (rows[i].logits) std::copy_n(x.row(static_cast<int64_t>(i)), d_model_, last.row(static_cast<int64_t>(k++)));
+    if (rows[i].logits)
+      std::copy_n(x.row(static_cast<int64_t>(i)), d_model_, last.row(static_cast<int64_t>(k++)));
   }
-  if (wanted > 0) nn::linear(ctx, vocabulary_, nn::layer_norm(ctx, final_norm_, last), {.out = logits});
+  if (wanted > 0)
+    nn::linear(ctx, vocabulary_, nn::layer_norm(ctx, final_norm_, last), {.out = logits});
   return logits;
 }
 

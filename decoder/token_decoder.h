@@ -25,8 +25,9 @@ struct Row {
 // Reference: openai/whisper model.py, TextDecoder.
 class TokenDecoder {
  public:
-  // Packs the weights of a stage of kind "whisper_decoder" for this CPU. The stage must outlive the decoder, which reads
-  // token embeddings from the mapped file. Throws Error naming the field or tensor at fault.
+  // Packs the weights of a stage of kind "whisper_decoder" for this CPU. The stage must outlive the
+  // decoder, which reads token embeddings from the mapped file. Throws Error naming the field or
+  // tensor at fault.
   TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team);
 
   int64_t vocab_size() const { return vocab_size_; }
@@ -37,8 +38,9 @@ class TokenDecoder {
   // Keys and values of one window for cross-attention.  features: f32 [positions, d_model].
   std::shared_ptr<const CrossState> listen(nn::Context& ctx, const nn::Tensor& features) const;
 
-  // Every row is one more token of its slot; rows of one slot follow each other in order. Returns, in scratch of the context,
-  // f32 [rows with logits, vocab_size]. Throws Stopped between layers when asked to.
+  // Every row is one more token of its slot; rows of one slot follow each other in order. Returns,
+  // in scratch of the context, f32 [rows with logits, vocab_size]. Throws Stopped between layers
+  // when asked to.
   nn::Tensor step(nn::Context& ctx, KvState& state, std::span<const Row> rows) const;
 
  private:
@@ -57,15 +59,18 @@ class TokenDecoder {
   // Where the rows of a step stand in their sequences.
   struct Placement {
     std::vector<int64_t> positions;  // of each row
-    std::vector<std::vector<int64_t>> listeners;  // rows that share a CrossState, at most kMaxAttentionRows each
+    std::vector<std::vector<int64_t>>
+        listeners;  // rows that share a CrossState, at most kMaxAttentionRows each
   };
 
   Placement place(KvState& state, std::span<const Row> rows) const;
   nn::Tensor embed(nn::Context& ctx, std::span<const Row> rows, const Placement& placement) const;
-  nn::Tensor attend_to_self(nn::Context& ctx, KvState& state, int64_t layer, std::span<const Row> rows, const Placement& placement,
+  nn::Tensor attend_to_self(nn::Context& ctx, KvState& state, int64_t layer,
+                            std::span<const Row> rows, const Placement& placement,
                             const nn::Tensor& qkv) const;
-  nn::Tensor attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer, std::span<const Row> rows,
-                             const Placement& placement, const nn::Tensor& q) const;
+  nn::Tensor attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer,
+                             std::span<const Row> rows, const Placement& placement,
+                             const nn::Tensor& q) const;
 
   int64_t vocab_size_;
   int64_t d_model_;

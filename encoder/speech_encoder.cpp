@@ -13,27 +13,36 @@ using nn::DType;
 using nn::Shape;
 using nn::Tensor;
 
-SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
+SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
+                             nn::ThreadTeam& team)
     : n_mels_(stage.config_int("num_mel_bins", 1, 1024)),
       positions_(stage.config_int("max_source_positions", 1, 16384)),
       d_model_(stage.config_int("d_model", 1, 16384)),
       heads_(stage.config_int("encoder_attention_heads", 1, 1024)) {
   if (d_model_ % heads_ != 0) {
-    throw Error(stage.name(), "d_model " + std::to_string(d_model_) + " is not a multiple of its " + std::to_string(heads_) + " heads");
+    throw Error(stage.name(), "d_model " + std::to_string(d_model_) + " is not a multiple of its " +
+                                  std::to_string(heads_) + " heads");
   }
   const stage::Safetensors& weights = stage.weights();
   const nn::Compute compute = nn::compute_for(precision, nn::Rows::kMany);
-  // The first convolution sees log-mel values, whose rounding to 8 bits would be heard by every layer; it is 2 % of the work.
-  const nn::Compute first = compute == nn::Compute::kInt8 ? nn::compute_for(nn::Precision::kF32, nn::Rows::kMany) : compute;
+  // The first convolution sees log-mel values, whose rounding to 8 bits would be heard by every
+  // layer; it is 2 % of the work.
+  const nn::Compute first = compute == nn::Compute::kInt8
+                                ? nn::compute_for(nn::Precision::kF32, nn::Rows::kMany)
+                                : compute;
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("encoder_ffn_dim", 1, 65536);
 
-  const auto vector = [&](const std::string& name, int64_t size) { return weights.tensor(name, Shape{size}); };
+  const auto vector = [&](const std::string& name, int64_t size) {
+    return weights.tensor(name, Shape{size});
+  };
   const auto norm = [&](const std::string& name) {
     return nn::LayerNorm::load(vector(name + ".weight", d), vector(name + ".bias", d));
   };
-  const auto part = [&](const std::string& name, int64_t outputs, int64_t inputs, bool bias = true) {
-    return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}), bias ? vector(name + ".bias", outputs) : Tensor()};
+  const auto part = [&](const std::string& name, int64_t outputs, int64_t inputs,
+                        bool bias = true) {
+    return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}),
+                                  bias ? vector(name + ".bias", outputs) : Tensor()};
   };
   const auto pack = [&](std::vector<nn::WeightSource::Part> parts) {
     nn::Weight weight({parts}, compute, team);
@@ -41,50 +50,63 @@ SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
     return weight;
   };
 
-  conv1_ = nn::Conv1d::pack(weights.tensor("conv1.weight", {d, n_mels_, 3}), vector("conv1.bias", d), 1, 1, first, team);
-  conv2_ = nn::Conv1d::pack(weights.tensor("conv2.weight", {d, d, 3}), vector("conv2.bias", d), 2, 1, compute, team);
+  conv1_ = nn::Conv1d::pack(weights.tensor("conv1.weight", {d, n_mels_, 3}),
+                            vector("conv1.bias", d), 1, 1, first, team);
+  conv2_ = nn::Conv1d::pack(weights.tensor("conv2.weight", {d, d, 3}), vector("conv2.bias", d), 2,
+                            1, compute, team);
   const Tensor embedding = weights.tensor("embed_positions.weight", {positions_, d});
   position_embedding_ = nn::Buffer(static_cast<size_t>(positions_ * d) * sizeof(float));
-  nn::to_f32(embedding.data, embedding.dtype, static_cast<size_t>(positions_ * d), position_embedding_.as<float>());
+  nn::to_f32(embedding.data, embedding.dtype, static_cast<size_t>(positions_ * d),
+             position_embedding_.as<float>());
 
   const int64_t layers = stage.config_int("encoder_layers", 1, 1024);
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const std::string attention = layer + "self_attn.";
-    blocks_.push_back({.attention_norm = norm(layer + "self_attn_layer_norm"),
-                       .qkv = pack({part(attention + "q_proj", d, d), part(attention + "k_proj", d, d, false), part(attention + "v_proj", d, d)}),
-                       .out = pack({part(attention + "out_proj", d, d)}),
-                       .mlp_norm = norm(layer + "final_layer_norm"),
-                       .mlp_in = pack({part(layer + "fc1", ffn, d)}),
-                       .mlp_out = pack({part(layer + "fc2", d, ffn)})});
+    blocks_.push_back(
+        {.attention_norm = norm(layer + "self_attn_layer_norm"),
+         .qkv = pack({part(attention + "q_proj", d, d), part(attention + "k_proj", d, d, false),
+                      part(attention + "v_proj", d, d)}),
+         .out = pack({part(attention + "out_proj", d, d)}),
+         .mlp_norm = norm(layer + "final_layer_norm"),
+         .mlp_in = pack({part(layer + "fc1", ffn, d)}),
+         .mlp_out = pack({part(layer + "fc2", d, ffn)})});
   }
   final_norm_ = norm("layer_norm");
 }
 
 size_t SpeechEncoder::bytes() const {
   size_t total = conv1_.weight.bytes() + conv2_.weight.bytes() + position_embedding_.size();
-  for (const Block& block : blocks_) total += block.qkv.bytes() + block.out.bytes() + block.mlp_in.bytes() + block.mlp_out.bytes();
+  for (const Block& block : blocks_)
+    total += block.qkv.bytes() + block.out.bytes() + block.mlp_in.bytes() + block.mlp_out.bytes();
   return total;
 }
 
 void SpeechEncoder::run(nn::Context& ctx, const Tensor& mel, const Tensor& features) const {
-  assert(mel.shape == (Shape{frames(), n_mels_}) && features.shape == (Shape{positions_, d_model_}));
+  assert(mel.shape == (Shape{frames(), n_mels_}) &&
+         features.shape == (Shape{positions_, d_model_}));
   const nn::Scope scope(ctx);
   const Tensor x = ctx.allocate({positions_, d_model_});
   std::memcpy(x.data, position_embedding_.data(), x.bytes());
   {
     const nn::Scope convolutions(ctx);
-    const Tensor hidden = nn::conv1d(ctx, conv1_, mel, {.activation = Activation::kGelu});             // [frames, d_model]
-    nn::conv1d(ctx, conv2_, hidden, {.activation = Activation::kGelu, .residual = x});                 // x = positions + gelu(conv)
+    const Tensor hidden =
+        nn::conv1d(ctx, conv1_, mel, {.activation = Activation::kGelu});  // [frames, d_model]
+    nn::conv1d(ctx, conv2_, hidden,
+               {.activation = Activation::kGelu, .residual = x});  // x = positions + gelu(conv)
   }
   for (const Block& block : blocks_) {
     ctx.throw_if_stopped();
     const nn::Scope layer(ctx);
     const DType type = block.qkv.activation_type();
-    const Tensor qkv = nn::linear(ctx, block.qkv, nn::layer_norm(ctx, block.attention_norm, x, type));  // [positions, 3 d_model]
-    nn::linear(ctx, block.out, nn::self_attention(ctx, qkv, heads_, block.qkv.compute()), {.residual = x});                  // x += W a + b
+    const Tensor qkv =
+        nn::linear(ctx, block.qkv,
+                   nn::layer_norm(ctx, block.attention_norm, x, type));  // [positions, 3 d_model]
+    nn::linear(ctx, block.out, nn::self_attention(ctx, qkv, heads_, block.qkv.compute()),
+               {.residual = x});  // x += W a + b
     const Tensor hidden =
-        nn::linear(ctx, block.mlp_in, nn::layer_norm(ctx, block.mlp_norm, x, type), {.activation = Activation::kGelu});
+        nn::linear(ctx, block.mlp_in, nn::layer_norm(ctx, block.mlp_norm, x, type),
+                   {.activation = Activation::kGelu});
     nn::linear(ctx, block.mlp_out, hidden, {.residual = x});
   }
   nn::layer_norm(ctx, final_norm_, x, features);

@@ -16,7 +16,8 @@ namespace parley::encoder {
 // Reference: Radford et al. 2022, §2.2; openai/whisper model.py, AudioEncoder.
 class SpeechEncoder {
  public:
-  // Packs the weights of a stage of kind "whisper_encoder" for this CPU, shared by the team. Throws Error naming the field or tensor at fault.
+  // Packs the weights of a stage of kind "whisper_encoder" for this CPU, shared by the team. Throws
+  // Error naming the field or tensor at fault.
   SpeechEncoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team);
 
   int64_t n_mels() const { return n_mels_; }
@@ -25,7 +26,8 @@ class SpeechEncoder {
   int64_t d_model() const { return d_model_; }
   size_t bytes() const;
 
-  // mel: f32 [frames, n_mels] -> features: f32 [positions, d_model]. The stop token is looked at before each layer.
+  // mel: f32 [frames, n_mels] -> features: f32 [positions, d_model]. The stop token is looked at
+  // before each layer.
   void run(nn::Context& ctx, const nn::Tensor& mel, const nn::Tensor& features) const;
 
  private:

@@ -32,8 +32,8 @@ Head<T> head_of(const Tensor& qkv, int64_t head, int64_t head_dim) {
   return {q, q + width, q + 2 * width};
 }
 
-// f32 by our own row kernels. Keys and values of a head are packed like weights: keys [positions, head_dim] as they are,
-// values as [head_dim, positions].
+// f32 by our own row kernels. Keys and values of a head are packed like weights: keys [positions,
+// head_dim] as they are, values as [head_dim, positions].
 struct AttentionF32 {
   const Tensor& qkv;
   int64_t heads;
@@ -47,21 +47,23 @@ struct AttentionF32 {
     const auto [q, k, v] = head_of<float>(qkv, head, head_dim);
     for (int64_t n = 0; n < padded; ++n) {
       float* target = keys + n / kPanel * kPanel * head_dim + n % kPanel;
-      for (int64_t d = 0; d < head_dim; ++d) target[d * kPanel] = n < positions ? k[n * qkv.row_stride + d] : 0.f;
+      for (int64_t d = 0; d < head_dim; ++d)
+        target[d * kPanel] = n < positions ? k[n * qkv.row_stride + d] : 0.f;
     }
     for (int64_t panel = 0; panel < panels_of(head_dim); ++panel) {
       const int64_t width = std::min(kPanel, head_dim - panel * kPanel);
       float* target = values + panel * kPanel * positions;
       for (int64_t t = 0; t < positions; ++t, target += kPanel) {
-        std::memcpy(target, v + t * qkv.row_stride + panel * kPanel, static_cast<size_t>(width) * sizeof(float));
+        std::memcpy(target, v + t * qkv.row_stride + panel * kPanel,
+                    static_cast<size_t>(width) * sizeof(float));
         std::fill(target + width, target + kPanel, 0.f);
       }
     }
   }
 
   // scores: [rows, padded] scratch.
-  void attend(int64_t head, int64_t begin, int64_t rows, const float* keys, const float* values, float* scores,
-              const Tensor& out) const {
+  void attend(int64_t head, int64_t begin, int64_t rows, const float* keys, const float* values,
+              float* scores, const Tensor& out) const {
     const auto [q, k, v] = head_of<float>(qkv, head, head_dim);
     kernels::multiply_rows(kernels::FloatRows{.x = q + begin * qkv.row_stride,
                                               .x_stride = qkv.row_stride,
@@ -77,7 +79,8 @@ struct AttentionF32 {
                                               .out_stride = padded});
     float sums[kQueries];
     const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
-    for (int64_t r = 0; r < rows; ++r) sums[r] = kernels::exp_row(scores + r * padded, positions, positions, scale);
+    for (int64_t r = 0; r < rows; ++r)
+      sums[r] = kernels::exp_row(scores + r * padded, positions, positions, scale);
     float* target = out.row(begin) + head * head_dim;
     kernels::multiply_rows(kernels::FloatRows{.x = scores,
                                               .x_stride = padded,
@@ -91,10 +94,12 @@ struct AttentionF32 {
                                               .epilogue = {},
                                               .out = target,
                                               .out_stride = out.row_stride});
-    for (int64_t r = 0; r < rows; ++r) kernels::scale_row(target + r * out.row_stride, head_dim, 1.f / sums[r]);
+    for (int64_t r = 0; r < rows; ++r)
+      kernels::scale_row(target + r * out.row_stride, head_dim, 1.f / sums[r]);
   }
 
-  static constexpr int64_t kQueries = 96;  // scores of a block: 576 KiB at 1500 positions, within a core's second-level cache
+  static constexpr int64_t kQueries =
+      96;  // scores of a block: 576 KiB at 1500 positions, within a core's second-level cache
 };
 
 void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
@@ -108,7 +113,8 @@ void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Te
   ctx.parallel(heads * blocks, [&](int64_t task, int thread) {
     const int64_t head = task / blocks;
     const int64_t begin = task % blocks * AttentionF32::kQueries;
-    a.attend(head, begin, std::min(AttentionF32::kQueries, a.positions - begin), keys.row(head), values.row(head), scores.row(thread), out);
+    a.attend(head, begin, std::min(AttentionF32::kQueries, a.positions - begin), keys.row(head),
+             values.row(head), scores.row(thread), out);
   });
 }
 
@@ -137,17 +143,22 @@ struct AttentionBF16 {
                        .c_type = DType::kF32,
                        .c_stride = head_dim}};
 
-  int64_t scratch_bytes() const { return static_cast<int64_t>(std::max(score.scratch_bytes(), mix.scratch_bytes())); }
+  int64_t scratch_bytes() const {
+    return static_cast<int64_t>(std::max(score.scratch_bytes(), mix.scratch_bytes()));
+  }
 
-  // The products have a fixed number of rows: the last block begins early, and its rows before `first` are another's.
-  void attend(int64_t head, int64_t first, const void* keys, const void* values, float* scores, uint16_t* probabilities,
-              float* mixed, void* scratch, const Tensor& out) const {
+  // The products have a fixed number of rows: the last block begins early, and its rows before
+  // `first` are another's.
+  void attend(int64_t head, int64_t first, const void* keys, const void* values, float* scores,
+              uint16_t* probabilities, float* mixed, void* scratch, const Tensor& out) const {
     const int64_t begin = std::min(first, positions - queries);
-    score.run(head_of<uint16_t>(qkv, head, head_dim).q + begin * qkv.row_stride, keys, scores, scratch);
+    score.run(head_of<uint16_t>(qkv, head, head_dim).q + begin * qkv.row_stride, keys, scores,
+              scratch);
     const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
     float sums[kQueries];
     for (int64_t r = 0; r < queries; ++r) {
-      sums[r] = kernels::exp_row_bf16(scores + r * padded, positions, padded, scale, probabilities + r * padded);
+      sums[r] = kernels::exp_row_bf16(scores + r * padded, positions, padded, scale,
+                                      probabilities + r * padded);
     }
     mix.run(probabilities, values, mixed, scratch);
     for (int64_t r = first - begin; r < queries; ++r) {
@@ -166,7 +177,9 @@ void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const T
   const AttentionBF16 a{qkv, heads, queries};
   const Scope scope(ctx);
   const int threads = ctx.threads();
-  const auto bytes = [&ctx](int64_t rows, size_t each) { return ctx.allocate({rows, static_cast<int64_t>((each + 63) / 64 * 64)}, DType::kU8); };
+  const auto bytes = [&ctx](int64_t rows, size_t each) {
+    return ctx.allocate({rows, static_cast<int64_t>((each + 63) / 64 * 64)}, DType::kU8);
+  };
   const Tensor keys = bytes(heads, a.score.packed_bytes());
   const Tensor values = bytes(heads, a.mix.packed_bytes());
   const Tensor scratch = bytes(threads, static_cast<size_t>(a.scratch_bytes()));
@@ -183,8 +196,9 @@ void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const T
   ctx.parallel(heads * blocks, [&](int64_t task, int thread) {
     const int64_t head = task / blocks;
     a.attend(head, task % blocks * queries, keys.as<uint8_t>() + head * keys.cols(),
-             values.as<uint8_t>() + head * values.cols(), scores.row(thread), probabilities.as<uint16_t>() + thread * probabilities.cols(),
-             mixed.row(thread), own(thread), out);
+             values.as<uint8_t>() + head * values.cols(), scores.row(thread),
+             probabilities.as<uint16_t>() + thread * probabilities.cols(), mixed.row(thread),
+             own(thread), out);
   });
 }
 
@@ -204,9 +218,10 @@ void self_attention_vnni(Context& ctx, const Tensor& qkv, int64_t heads, const T
     const int64_t begin = task % blocks * kQueries;
     const int64_t end = std::min(begin + kQueries, positions);
     for (int64_t row = begin; row < end; row += vnni::kTileRows) {
-      packed[static_cast<size_t>(head)].attend(q + row * qkv.row_stride, qkv.row_stride,
-                                               static_cast<int>(std::min<int64_t>(vnni::kTileRows, end - row)),
-                                               out.row(row) + head * vnni::kHeadDim, out.row_stride);
+      packed[static_cast<size_t>(head)].attend(
+          q + row * qkv.row_stride, qkv.row_stride,
+          static_cast<int>(std::min<int64_t>(vnni::kTileRows, end - row)),
+          out.row(row) + head * vnni::kHeadDim, out.row_stride);
     }
   });
 }
@@ -219,7 +234,8 @@ Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute co
   const int64_t head_dim = qkv.cols() / 3 / heads;
   if (qkv.dtype == DType::kBF16) {
     self_attention_bf16(ctx, qkv, heads, out);
-  } else if (compute == Compute::kInt8 && isa() >= Isa::kVnni && head_dim == vnni::kHeadDim && qkv.rows() <= vnni::kMaxPositions) {
+  } else if (compute == Compute::kInt8 && isa() >= Isa::kVnni && head_dim == vnni::kHeadDim &&
+             qkv.rows() <= vnni::kMaxPositions) {
     self_attention_vnni(ctx, qkv, heads, out);
   } else {
     self_attention_f32(ctx, qkv, heads, out);
@@ -227,7 +243,8 @@ Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute co
   return out;
 }
 
-void store_position(const Segment& segment, int64_t position, int64_t head_dim, bool f16, const float* k, const float* v) {
+void store_position(const Segment& segment, int64_t position, int64_t head_dim, bool f16,
+                    const float* k, const float* v) {
   if (f16) {
     auto* keys = static_cast<uint16_t*>(const_cast<void*>(segment.keys)) + position;
     auto* values = static_cast<uint16_t*>(const_cast<void*>(segment.values)) + position * head_dim;
@@ -243,9 +260,11 @@ void store_position(const Segment& segment, int64_t position, int64_t head_dim, 
 
 namespace {
 
-// Keys [positions, head_dim] with rows `stride` apart -> [head_dim][capacity], in tiles that fit the first-level cache.
+// Keys [positions, head_dim] with rows `stride` apart -> [head_dim][capacity], in tiles that fit
+// the first-level cache.
 template <class T, class Convert>
-void transpose_keys(const float* k, int64_t stride, int64_t positions, int64_t head_dim, int64_t capacity, T* keys, Convert convert) {
+void transpose_keys(const float* k, int64_t stride, int64_t positions, int64_t head_dim,
+                    int64_t capacity, T* keys, Convert convert) {
   constexpr int64_t kTile = 32;
   for (int64_t begin = 0; begin < positions; begin += kTile) {
     const int64_t end = std::min(begin + kTile, positions);
@@ -259,7 +278,8 @@ void transpose_keys(const float* k, int64_t stride, int64_t positions, int64_t h
 
 }  // namespace
 
-void store_positions(Context& ctx, std::span<const Segment> segments, int64_t heads, bool f16, const Tensor& kv) {
+void store_positions(Context& ctx, std::span<const Segment> segments, int64_t heads, bool f16,
+                     const Tensor& kv) {
   const int64_t head_dim = kv.cols() / 2 / heads;
   const auto count = static_cast<int64_t>(segments.size());
   const int64_t per_head = count / heads;
@@ -271,20 +291,24 @@ void store_positions(Context& ctx, std::span<const Segment> segments, int64_t he
     void* keys = const_cast<void*>(segment.keys);
     void* values = const_cast<void*>(segment.values);
     if (f16) {
-      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity, static_cast<uint16_t*>(keys), kernels::f32_to_f16_row);
+      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity,
+                     static_cast<uint16_t*>(keys), kernels::f32_to_f16_row);
       for (int64_t t = 0; t < segment.count; ++t) {
-        kernels::f32_to_f16_row(v + t * kv.row_stride, head_dim, static_cast<uint16_t*>(values) + t * head_dim);
+        kernels::f32_to_f16_row(v + t * kv.row_stride, head_dim,
+                                static_cast<uint16_t*>(values) + t * head_dim);
       }
     } else {
-      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity, static_cast<float*>(keys),
+      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity,
+                     static_cast<float*>(keys),
                      [](const float* x, int64_t n, float* out) { std::copy_n(x, n, out); });
-      for (int64_t t = 0; t < segment.count; ++t) std::copy_n(v + t * kv.row_stride, head_dim, static_cast<float*>(values) + t * head_dim);
+      for (int64_t t = 0; t < segment.count; ++t)
+        std::copy_n(v + t * kv.row_stride, head_dim, static_cast<float*>(values) + t * head_dim);
     }
   });
 }
 
-void cached_attention(Context& ctx, const Tensor& q, int64_t heads, std::span<const AttentionGroup> groups, bool f16,
-                      const Tensor& out) {
+void cached_attention(Context& ctx, const Tensor& q, int64_t heads,
+                      std::span<const AttentionGroup> groups, bool f16, const Tensor& out) {
   const Scope scope(ctx);
   const int64_t head_dim = q.cols() / heads;
   const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));

@@ -17,7 +17,7 @@ namespace {
 #define PARLEY_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
 
 constexpr int64_t kMaxBlocks = kMaxPositions / kBlockKeys;
-constexpr int kVectors = 4;   // of 16 keys, or of 16 dimensions
+constexpr int kVectors = 4;  // of 16 keys, or of 16 dimensions
 constexpr int64_t kBlockBytes = kBlockKeys * kHeadDim;
 
 // 2^x for x <= 0, to three digits, which is finer than the bytes that it becomes.
@@ -51,7 +51,8 @@ PARLEY_VNNI inline __m512 exp2_fine(__m512 x) {
 struct Row {
   alignas(64) uint8_t probabilities[kMaxPositions];  // relative to the block's largest
   alignas(64) int32_t sums[kMaxBlocks][16];          // of a block's probabilities, in 16 parts
-  alignas(64) float block_max[kMaxBlocks];           // log2 of the block's largest probability, before normalization
+  alignas(64) float block_max[kMaxBlocks];  // log2 of the block's largest probability, before
+                                            // normalization
 };
 
 struct Query {
@@ -60,7 +61,8 @@ struct Query {
 };
 
 // sums[row][n] = sum over 64 inputs of rows[row] and the 64 outputs of one packed block.
-inline void multiply_block(const uint8_t* rows, int64_t stride, const int8_t* block, int32_t (*sums)[64]) {
+inline void multiply_block(const uint8_t* rows, int64_t stride, const int8_t* block,
+                           int32_t (*sums)[64]) {
   kernels::Int8Rows product{};
   product.x = {.q = rows, .stride = stride, .scale = nullptr, .zero = nullptr};
   product.panels = block;
@@ -69,9 +71,10 @@ inline void multiply_block(const uint8_t* rows, int64_t stride, const int8_t* bl
   kernels::vnni_sums(product, 0, kTileRows, 0, 64 / kernels::kPanel, sums[0]);
 }
 
-// Scores of a row and a block of keys become probabilities relative to the largest of them. valid: how many keys there are.
-PARLEY_VNNI void score_block(const int32_t* sums, const int32_t* offset, const float* key_scale, float query_scale, int64_t valid,
-                             Row& row, int64_t block) {
+// Scores of a row and a block of keys become probabilities relative to the largest of them. valid:
+// how many keys there are.
+PARLEY_VNNI void score_block(const int32_t* sums, const int32_t* offset, const float* key_scale,
+                             float query_scale, int64_t valid, Row& row, int64_t block) {
   __m512 score[kVectors];
   const __m512 scale = _mm512_set1_ps(query_scale);
   const __m512 nothing = _mm512_set1_ps(-3e38f);
@@ -79,9 +82,12 @@ PARLEY_VNNI void score_block(const int32_t* sums, const int32_t* offset, const f
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
     const int64_t count = std::clamp<int64_t>(valid - v * 16, 0, 16);
-    const __m512i sum = _mm512_add_epi32(_mm512_loadu_si512(sums + v * 16), _mm512_loadu_si512(offset + v * 16));
-    const __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(key_scale + v * 16));
-    score[v] = _mm512_mask_mul_ps(nothing, static_cast<__mmask16>((1u << count) - 1), product, scale);
+    const __m512i sum =
+        _mm512_add_epi32(_mm512_loadu_si512(sums + v * 16), _mm512_loadu_si512(offset + v * 16));
+    const __m512 product =
+        _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(key_scale + v * 16));
+    score[v] =
+        _mm512_mask_mul_ps(nothing, static_cast<__mmask16>((1u << count) - 1), product, scale);
     largest = _mm512_max_ps(largest, score[v]);
   }
   const float top = _mm512_reduce_max_ps(largest);
@@ -89,10 +95,12 @@ PARLEY_VNNI void score_block(const int32_t* sums, const int32_t* offset, const f
   __m512i total = _mm512_setzero_si512();
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
-    const __m512 relative = _mm512_mul_ps(exp2_coarse(_mm512_sub_ps(score[v], tops)), _mm512_set1_ps(255.f));
+    const __m512 relative =
+        _mm512_mul_ps(exp2_coarse(_mm512_sub_ps(score[v], tops)), _mm512_set1_ps(255.f));
     const __m512i byte = _mm512_cvtps_epi32(relative);
     total = _mm512_add_epi32(total, byte);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(row.probabilities + block * kBlockKeys + v * 16), _mm512_cvtusepi32_epi8(byte));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(row.probabilities + block * kBlockKeys + v * 16),
+                     _mm512_cvtusepi32_epi8(byte));
   }
   row.block_max[block] = top;
   _mm512_storeu_si512(row.sums[block], total);
@@ -103,7 +111,8 @@ PARLEY_VNNI void mix_block(const int32_t* sums, float weight, float* mixed) {
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
     const __m512 part = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums + v * 16));
-    _mm512_storeu_ps(mixed + v * 16, _mm512_fmadd_ps(part, _mm512_set1_ps(weight), _mm512_loadu_ps(mixed + v * 16)));
+    _mm512_storeu_ps(mixed + v * 16, _mm512_fmadd_ps(part, _mm512_set1_ps(weight),
+                                                     _mm512_loadu_ps(mixed + v * 16)));
   }
 }
 
@@ -112,11 +121,13 @@ PARLEY_VNNI float weigh_blocks(const Row& row, int64_t blocks, float* weights) {
   const float top = *std::max_element(row.block_max, row.block_max + blocks);
   __m512 total = _mm512_setzero_ps();
   for (int64_t begin = 0; begin < blocks; begin += 16) {
-    const __m512 relative = _mm512_sub_ps(_mm512_loadu_ps(row.block_max + begin), _mm512_set1_ps(top));
+    const __m512 relative =
+        _mm512_sub_ps(_mm512_loadu_ps(row.block_max + begin), _mm512_set1_ps(top));
     _mm512_storeu_ps(weights + begin, exp2_fine(_mm512_min_ps(relative, _mm512_setzero_ps())));
   }
   for (int64_t block = 0; block < blocks; ++block) {
-    total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(row.sums[block])), _mm512_set1_ps(weights[block]), total);
+    total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(row.sums[block])),
+                            _mm512_set1_ps(weights[block]), total);
   }
   return _mm512_reduce_add_ps(total);
 }
@@ -131,8 +142,10 @@ PARLEY_VNNI void quantize_query(const float* q, int row, Query& query) {
   const float step = std::max(_mm512_reduce_max_ps(largest) / 127.f, 1e-30f);
   const __m512 inverse = _mm512_set1_ps(1.f / step);
   for (int v = 0; v < kVectors; ++v) {
-    const __m512i shifted = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(value[v], inverse)), _mm512_set1_epi32(128));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(query.bytes[row] + v * 16), _mm512_cvtusepi32_epi8(shifted));
+    const __m512i shifted = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(value[v], inverse)),
+                                             _mm512_set1_epi32(128));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(query.bytes[row] + v * 16),
+                     _mm512_cvtusepi32_epi8(shifted));
   }
   query.scale[row] = step * 1.44269504f / 8.f;
 }
@@ -163,31 +176,37 @@ void Head::pack(const float* k, const float* v, int64_t stride) {
 PARLEY_VNNI void Head::pack_values(const float* v, int64_t stride) {
   for (int64_t dim = 0; dim < kHeadDim; dim += kPanel) {
     __m512 largest = _mm512_set1_ps(1e-28f);
-    for (int64_t t = 0; t < positions_; ++t) largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(v + t * stride + dim)));
+    for (int64_t t = 0; t < positions_; ++t)
+      largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(v + t * stride + dim)));
     const __m512 step = _mm512_div_ps(largest, _mm512_set1_ps(127.f));
     _mm512_storeu_ps(value_scale_.as<float>() + dim, step);
     const __m512 inverse = _mm512_div_ps(_mm512_set1_ps(127.f), largest);
     for (int64_t t = 0; t < positions_; ++t) {
       alignas(16) int8_t bytes[kPanel];
-      const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(v + t * stride + dim), inverse));
+      const __m512i rounded =
+          _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(v + t * stride + dim), inverse));
       _mm_store_si128(reinterpret_cast<__m128i*>(bytes), _mm512_cvtsepi32_epi8(rounded));
       // Within a block: panels of 16 dimensions, in them steps of 4 keys.
-      int8_t* target = values_.as<int8_t>() + t / kBlockKeys * kBlockBytes + dim * kBlockKeys + t % kBlockKeys / 4 * 64 + t % 4;
+      int8_t* target = values_.as<int8_t>() + t / kBlockKeys * kBlockBytes + dim * kBlockKeys +
+                       t % kBlockKeys / 4 * 64 + t % 4;
       for (int64_t d = 0; d < kPanel; ++d) target[d * 4] = bytes[d];
     }
   }
 }
 
-PARLEY_VNNI void Head::attend(const float* q, int64_t stride, int rows, float* out, int64_t out_stride) const {
+PARLEY_VNNI void Head::attend(const float* q, int64_t stride, int rows, float* out,
+                              int64_t out_stride) const {
   Query query;
-  for (int r = 0; r < kTileRows; ++r) quantize_query(q + std::min(r, rows - 1) * stride, r, query);  // the tile is always whole
+  for (int r = 0; r < kTileRows; ++r)
+    quantize_query(q + std::min(r, rows - 1) * stride, r, query);  // the tile is always whole
   Row state[kTileRows];
   alignas(64) int32_t sums[kTileRows][64];
   for (int64_t block = 0; block < blocks_; ++block) {
     const int64_t key = block * kBlockKeys;
     multiply_block(query.bytes[0], kHeadDim, keys_.as<int8_t>() + block * kBlockBytes, sums);
     for (int r = 0; r < rows; ++r) {
-      score_block(sums[r], key_offset_.as<int32_t>() + key, key_scale_.as<float>() + key, query.scale[r], positions_ - key, state[r], block);
+      score_block(sums[r], key_offset_.as<int32_t>() + key, key_scale_.as<float>() + key,
+                  query.scale[r], positions_ - key, state[r], block);
     }
   }
   float weights[kTileRows][kMaxBlocks];
@@ -195,13 +214,16 @@ PARLEY_VNNI void Head::attend(const float* q, int64_t stride, int rows, float* o
   for (int r = 0; r < rows; ++r) totals[r] = weigh_blocks(state[r], blocks_, weights[r]);
   alignas(64) float mixed[kTileRows][kHeadDim] = {};
   for (int64_t block = 0; block < blocks_; ++block) {
-    multiply_block(state[0].probabilities + block * kBlockKeys, sizeof(Row), values_.as<int8_t>() + block * kBlockBytes, sums);
+    multiply_block(state[0].probabilities + block * kBlockKeys, sizeof(Row),
+                   values_.as<int8_t>() + block * kBlockBytes, sums);
     for (int r = 0; r < rows; ++r) mix_block(sums[r], weights[r][block], mixed[r]);
   }
   for (int r = 0; r < rows; ++r) {
     for (int v = 0; v < kVectors; ++v) {
-      const __m512 scale = _mm512_div_ps(_mm512_loadu_ps(value_scale_.as<float>() + v * 16), _mm512_set1_ps(totals[r]));
-      _mm512_storeu_ps(out + r * out_stride + v * 16, _mm512_mul_ps(_mm512_loadu_ps(mixed[r] + v * 16), scale));
+      const __m512 scale = _mm512_div_ps(_mm512_loadu_ps(value_scale_.as<float>() + v * 16),
+                                         _mm512_set1_ps(totals[r]));
+      _mm512_storeu_ps(out + r * out_stride + v * 16,
+                       _mm512_mul_ps(_mm512_loadu_ps(mixed[r] + v * 16), scale));
     }
   }
 }

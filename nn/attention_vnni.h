@@ -1,8 +1,9 @@
 // Encoder attention in 8 bits for CPUs with AVX-512 VNNI and no AMX. Internal to nn/.
 //
-// Scores are integer products of queries and keys, each with a scale for its row; probabilities are kept as unsigned bytes
-// relative to the largest of their block of 64 keys, so that many small ones together are not lost beside a large one; values
-// have a scale for each dimension. Nothing larger than a few rows of bytes is ever stored.
+// Scores are integer products of queries and keys, each with a scale for its row; probabilities are
+// kept as unsigned bytes relative to the largest of their block of 64 keys, so that many small ones
+// together are not lost beside a large one; values have a scale for each dimension. Nothing larger
+// than a few rows of bytes is ever stored.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ class Head {
 
   // k, v: f32 [positions, 64], rows `stride` apart.
   void pack(const float* k, const float* v, int64_t stride);
-  // Up to kTileRows rows of queries, f32 [64], `stride` apart -> out[row] = softmax(q K^T / sqrt(64)) V.
+  // Up to kTileRows rows of queries, f32 [64], `stride` apart -> out[row] = softmax(q K^T /
+  // sqrt(64)) V.
   void attend(const float* q, int64_t stride, int rows, float* out, int64_t out_stride) const;
 
  private:

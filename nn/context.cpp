@@ -69,7 +69,8 @@ void Context::check_thread() const {
 #ifndef NDEBUG
   auto& owner = const_cast<Context*>(this)->owner_;
   if (owner == std::thread::id()) owner = std::this_thread::get_id();
-  assert(owner == std::this_thread::get_id() && "a Context belongs to one thread: see bind_to_this_thread()");
+  assert(owner == std::this_thread::get_id() &&
+         "a Context belongs to one thread: see bind_to_this_thread()");
 #endif
 }
 

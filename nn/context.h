@@ -12,7 +12,8 @@
 
 namespace parley::nn {
 
-// Memory handed out in order and taken back in reverse order, whole scopes at a time. Grows in chunks that are kept.
+// Memory handed out in order and taken back in reverse order, whole scopes at a time. Grows in
+// chunks that are kept.
 class Arena {
  public:
   // 64-byte aligned, not initialized.
@@ -38,12 +39,13 @@ class Arena {
 };
 
 struct ContextOptions {
-  int threads = 0;             // threads of the parallel loops; 0: one for each processor the process may use
-  std::stop_token stop = {};   // asked to stop: the running call throws Stopped at its next layer or step
+  int threads = 0;  // threads of the parallel loops; 0: one for each processor the process may use
+  std::stop_token stop =
+      {};  // asked to stop: the running call throws Stopped at its next layer or step
 };
 
-// Belongs to one thread at a time: the thread that runs the first operation on it (checked in debug builds). Weights and
-// models are immutable and shared by any number of contexts.
+// Belongs to one thread at a time: the thread that runs the first operation on it (checked in debug
+// builds). Weights and models are immutable and shared by any number of contexts.
 class Context {
  public:
   explicit Context(const ContextOptions& options = {});
@@ -68,7 +70,8 @@ class Context {
   Tensor allocate(const Shape& shape, DType dtype = DType::kF32);
   Arena& arena() { return arena_; }
 
-  // Makes the calling thread the owner (debug builds); a context may move to another thread between computations.
+  // Makes the calling thread the owner (debug builds); a context may move to another thread between
+  // computations.
   void bind_to_this_thread();
   void check_thread() const;
 

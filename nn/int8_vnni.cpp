@@ -1,5 +1,5 @@
-// Sums of int8 products by AVX-512 VNNI, which Highway 1.0 does not offer: vpdpbusd multiplies 64 unsigned by 64 signed
-// bytes and adds each four neighbouring products to one of 16 sums.
+// Sums of int8 products by AVX-512 VNNI, which Highway 1.0 does not offer: vpdpbusd multiplies 64
+// unsigned by 64 signed bytes and adds each four neighbouring products to one of 16 sums.
 #include <immintrin.h>
 
 #include <cstring>
@@ -60,9 +60,9 @@ void tile_rows(const Int8Rows& a, int64_t row, int64_t panel, int panels, int32_
 
 void vnni_sums(const Int8Rows& a, int64_t row, int rows, int64_t panel, int panels, int32_t* sums) {
   using TileRows = void (*)(const Int8Rows&, int64_t, int64_t, int, int32_t*);
-  static constexpr TileRows kTileRows[kVnniTileRows] = {tile_rows<1>, tile_rows<2>,  tile_rows<3>,  tile_rows<4>,
-                                                        tile_rows<5>, tile_rows<6>,  tile_rows<7>,  tile_rows<8>,
-                                                        tile_rows<9>, tile_rows<10>, tile_rows<11>, tile_rows<12>};
+  static constexpr TileRows kTileRows[kVnniTileRows] = {
+      tile_rows<1>, tile_rows<2>, tile_rows<3>, tile_rows<4>,  tile_rows<5>,  tile_rows<6>,
+      tile_rows<7>, tile_rows<8>, tile_rows<9>, tile_rows<10>, tile_rows<11>, tile_rows<12>};
   kTileRows[rows - 1](a, row, panel, panels, sums);
 }
 

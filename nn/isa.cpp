@@ -19,7 +19,8 @@ Isa requested_limit() {
   for (const Isa isa : {Isa::kGeneric, Isa::kAvx2, Isa::kAvx512, Isa::kVnni, Isa::kAmx}) {
     if (name_of(isa) == text) return isa;
   }
-  throw Error("PARLEY_MAX_ISA", std::string("unknown instruction set '") + text + "'", "use generic, avx2, avx512, vnni or amx");
+  throw Error("PARLEY_MAX_ISA", std::string("unknown instruction set '") + text + "'",
+              "use generic, avx2, avx512, vnni or amx");
 }
 
 // Highway's targets above `isa` are switched off.
@@ -40,7 +41,8 @@ Isa choose() {
 std::string cpu_model() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
-    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos) return line.substr(line.find(": ") + 2);
+    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos)
+      return line.substr(line.find(": ") + 2);
   }
   return "unknown processor";
 }
@@ -69,12 +71,13 @@ std::string_view name_of(Isa isa) {
 }
 
 std::string describe_cpu() {
-  return cpu_model() + ", " + std::to_string(std::thread::hardware_concurrency()) + " processors, instruction set " + std::string(name_of(isa()));
+  return cpu_model() + ", " + std::to_string(std::thread::hardware_concurrency()) +
+         " processors, instruction set " + std::string(name_of(isa()));
 }
 
 std::string describe_libraries() {
-  return "oneDNN " + onednn::version() + ", Highway " + std::to_string(HWY_MAJOR) + "." + std::to_string(HWY_MINOR) + "." +
-         std::to_string(HWY_PATCH);
+  return "oneDNN " + onednn::version() + ", Highway " + std::to_string(HWY_MAJOR) + "." +
+         std::to_string(HWY_MINOR) + "." + std::to_string(HWY_PATCH);
 }
 
 }  // namespace parley::nn

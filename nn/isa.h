@@ -6,13 +6,13 @@
 
 namespace parley::nn {
 
-// Each level includes those before it. kAvx512 has F, BW, DQ, VL; kVnni adds VNNI (8-bit dot products); kAmx adds BF16
-// and the AMX tiles for bf16 and int8.
+// Each level includes those before it. kAvx512 has F, BW, DQ, VL; kVnni adds VNNI (8-bit dot
+// products); kAmx adds BF16 and the AMX tiles for bf16 and int8.
 enum class Isa { kGeneric, kAvx2, kAvx512, kVnni, kAmx };
 
-// The best level that the CPU, the operating system, the environment variable PARLEY_MAX_ISA (generic | avx2 | avx512 | vnni | amx)
-// and oneDNN's own limit (ONEDNN_MAX_CPU_ISA) allow. oneDNN and Highway are held to the same level. Throws Error when
-// PARLEY_MAX_ISA has another value.
+// The best level that the CPU, the operating system, the environment variable PARLEY_MAX_ISA
+// (generic | avx2 | avx512 | vnni | amx) and oneDNN's own limit (ONEDNN_MAX_CPU_ISA) allow. oneDNN
+// and Highway are held to the same level. Throws Error when PARLEY_MAX_ISA has another value.
 Isa isa();
 
 // "generic", "avx2", "avx512", "vnni", "amx".

@@ -1,11 +1,12 @@
-// The inner loops, one version for each instruction set, chosen at run time (kernels.cpp, int8_vnni.cpp). Internal to nn/.
+// The inner loops, one version for each instruction set, chosen at run time (kernels.cpp,
+// int8_vnni.cpp). Internal to nn/.
 //
-// A packed matrix [outputs, inputs] is stored in panels of 16 outputs, so that one vector holds the same input of 16
-// outputs:  float kinds [panel][input][16],  int8 [panel][input / 4][16][4].  Outputs are padded to whole panels, int8
-// inputs to a multiple of 4, with zeros.
+// A packed matrix [outputs, inputs] is stored in panels of 16 outputs, so that one vector holds the
+// same input of 16 outputs:  float kinds [panel][input][16],  int8 [panel][input / 4][16][4].
+// Outputs are padded to whole panels, int8 inputs to a multiple of 4, with zeros.
 //
-// Every output is summed over the inputs in one order, whatever the number of rows in the call: results do not depend on
-// how rows are batched.
+// Every output is summed over the inputs in one order, whatever the number of rows in the call:
+// results do not depend on how rows are batched.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct Epilogue {
   bool accumulate = false;      // adds to what `out` holds
 };
 
-// out[r][n] = epilogue(sum_k x[r][k] * w[n][k])  for n of panels [panel_begin, panel_end), n < outputs.
+// out[r][n] = epilogue(sum_k x[r][k] * w[n][k])  for n of panels [panel_begin, panel_end), n <
+// outputs.
 struct FloatRows {
   const float* x;
   int64_t x_stride;
@@ -49,13 +51,14 @@ struct QuantizedRows {
   const int32_t* zero;
 };
 // Quantizes `rows` rows of x; the padding up to `stride` becomes `zero`.
-void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, int64_t stride, uint8_t* q, float* scale,
-                   int32_t* zero);
+void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, int64_t stride,
+                   uint8_t* q, float* scale, int32_t* zero);
 
 // One output's weights as signed bytes: w[k] ~ scale * q[k], |q| <= 127; sum: of the bytes.
 void quantize_weights(const float* w, int64_t inputs, int8_t* q, float* scale, int32_t* sum);
 
-// As FloatRows for int8 weights: w[n][k] = weight_scale[n] * panels[n][k]; the products are summed exactly in int32.
+// As FloatRows for int8 weights: w[n][k] = weight_scale[n] * panels[n][k]; the products are summed
+// exactly in int32.
 struct Int8Rows {
   QuantizedRows x;
   int64_t rows;
@@ -66,22 +69,25 @@ struct Int8Rows {
   int64_t outputs;
   int64_t panel_begin;
   int64_t panel_end;
-  bool vnni;                  // the CPU has AVX-512 VNNI
+  bool vnni;  // the CPU has AVX-512 VNNI
   Epilogue epilogue;
   float* out;
   int64_t out_stride;
 };
 void multiply_rows(const Int8Rows& args);
 
-// sums[r][p * 16 + n] = sum over k of q[row + r][k] * panels[panel + p][k][n], by AVX-512 VNNI (int8_vnni.cpp), for
-// rows <= kVnniTileRows and panels either vnni_tile_panels(rows) or 1: what fits the registers.
+// sums[r][p * 16 + n] = sum over k of q[row + r][k] * panels[panel + p][k][n], by AVX-512 VNNI
+// (int8_vnni.cpp), for rows <= kVnniTileRows and panels either vnni_tile_panels(rows) or 1: what
+// fits the registers.
 inline constexpr int kVnniTileRows = 12;
 constexpr int vnni_tile_panels(int rows) { return rows >= 4 ? 24 / rows : 8; }
 inline constexpr int kVnniTileSums = 24 * static_cast<int>(kPanel);
-void vnni_sums(const Int8Rows& args, int64_t row, int rows, int64_t panel, int panels, int32_t* sums);
+void vnni_sums(const Int8Rows& args, int64_t row, int rows, int64_t panel, int panels,
+               int32_t* sums);
 
 // out[r] = (x[r] - mean) / sqrt(variance + epsilon) * weight + bias, one row; out is f32 or bf16.
-void layer_norm_row(const float* x, int64_t size, const float* weight, const float* bias, float epsilon, void* out, bool bf16);
+void layer_norm_row(const float* x, int64_t size, const float* weight, const float* bias,
+                    float epsilon, void* out, bool bf16);
 
 // In place over x[0, count): x = exp(scale * x - max); returns the sum. x[count, padded) becomes 0.
 float exp_row(float* x, int64_t count, int64_t padded, float scale);
@@ -89,7 +95,8 @@ float exp_row(float* x, int64_t count, int64_t padded, float scale);
 float exp_row_bf16(const float* x, int64_t count, int64_t padded, float scale, uint16_t* out);
 void scale_row(float* x, int64_t count, float factor);
 
-// Largest value, its index (the first of equals), and log(sum(exp(x))). All of x[0, count) may be -inf except one.
+// Largest value, its index (the first of equals), and log(sum(exp(x))). All of x[0, count) may be
+// -inf except one.
 struct Peak {
   float maximum;
   int64_t index;
@@ -97,8 +104,9 @@ struct Peak {
 };
 Peak peak(const float* x, int64_t count);
 
-// Attention of a few query rows over keys and values that are stored in segments (blocks of a KV cache).
-// keys: [head_dim][capacity] (a vector holds neighbouring positions); values: [capacity][head_dim]. f32 or f16.
+// Attention of a few query rows over keys and values that are stored in segments (blocks of a KV
+// cache). keys: [head_dim][capacity] (a vector holds neighbouring positions); values:
+// [capacity][head_dim]. f32 or f16.
 struct Segment {
   const void* keys;
   const void* values;
@@ -113,7 +121,7 @@ struct Attention {
   int64_t segment_count;
   int64_t head_dim;  // a multiple of 16
   bool f16;
-  float* scores;     // scratch and result: [rows, score_stride] unnormalized probabilities
+  float* scores;  // scratch and result: [rows, score_stride] unnormalized probabilities
   int64_t score_stride;
 };
 inline constexpr int kMaxAttentionRows = 8;

@@ -21,7 +21,9 @@ using F32 = hn::CappedTag<float, 16>;
 using Vector = hn::Vec<F32>;
 constexpr int kLanes = HWY_TARGET == HWY_SCALAR ? 1 : HWY_MAX_BYTES / 4;
 constexpr int kAccumulators = HWY_TARGET == HWY_AVX3 ? 24 : 12;
-constexpr int vectors_for(int rows) { return std::clamp(kAccumulators / rows, 1, HWY_TARGET == HWY_SCALAR ? 16 : 8); }
+constexpr int vectors_for(int rows) {
+  return std::clamp(kAccumulators / rows, 1, HWY_TARGET == HWY_SCALAR ? 16 : 8);
+}
 
 HWY_INLINE Vector load(F32 d, const float* p) { return hn::LoadU(d, p); }
 HWY_INLINE Vector load(F32 d, const hwy::float16_t* p) {
@@ -52,7 +54,8 @@ HWY_INLINE void score_tile(const Attention& a, const Segment& segment, int64_t t
     }
   }
   for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < N; ++n) hn::StoreU(sum[r][n], d, scores + r * a.score_stride + t + n * kLanes);
+    for (int n = 0; n < N; ++n)
+      hn::StoreU(sum[r][n], d, scores + r * a.score_stride + t + n * kLanes);
   }
 }
 
@@ -67,8 +70,8 @@ void score_segment(const Attention& a, const Segment& segment, float* scores) {
   for (; t < segment.count; t += kLanes) score_tile<R, 1, T>(a, segment, t, scores);
 }
 
-// outputs[r][d .. d + N vectors) = sum over segments and positions of p[r][t] * values[t][d]. Even and odd positions are
-// summed apart, so that two chains of additions run side by side.
+// outputs[r][d .. d + N vectors) = sum over segments and positions of p[r][t] * values[t][d]. Even
+// and odd positions are summed apart, so that two chains of additions run side by side.
 template <int R, int N, class T>
 HWY_INLINE void value_tile(const Attention& a, int64_t dim) {
   const F32 d;
@@ -98,13 +101,15 @@ HWY_INLINE void value_tile(const Attention& a, int64_t dim) {
     scores += segment.count;
   }
   for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < N; ++n) hn::StoreU(hn::Add(even[r][n], odd[r][n]), d, a.outputs[r] + dim + n * kLanes);
+    for (int n = 0; n < N; ++n)
+      hn::StoreU(hn::Add(even[r][n], odd[r][n]), d, a.outputs[r] + dim + n * kLanes);
   }
 }
 
 template <int R, class T>
 HWY_NOINLINE void attend_rows(const Attention& a) {
-  // Scores of all segments lie one after another; a segment's tail of unused capacity is overwritten by the next one.
+  // Scores of all segments lie one after another; a segment's tail of unused capacity is
+  // overwritten by the next one.
   float* scores = a.scores;
   int64_t positions = 0;
   for (int64_t s = 0; s < a.segment_count; ++s) {
@@ -112,7 +117,8 @@ HWY_NOINLINE void attend_rows(const Attention& a) {
     positions += a.segments[s].count;
   }
   float sums[R];
-  for (int r = 0; r < R; ++r) sums[r] = exp_row(scores + r * a.score_stride, positions, positions, 1.f);
+  for (int r = 0; r < R; ++r)
+    sums[r] = exp_row(scores + r * a.score_stride, positions, positions, 1.f);
 
   constexpr int kWide = std::clamp(kAccumulators / 2 / R, 1, 4);
   int64_t dim = 0;
@@ -124,15 +130,24 @@ HWY_NOINLINE void attend_rows(const Attention& a) {
 template <class T>
 void attend_any(const Attention& a) {
   switch (a.rows) {
-    case 1: return attend_rows<1, T>(a);
-    case 2: return attend_rows<2, T>(a);
-    case 3: return attend_rows<3, T>(a);
-    case 4: return attend_rows<4, T>(a);
-    case 5: return attend_rows<5, T>(a);
-    case 6: return attend_rows<6, T>(a);
-    case 7: return attend_rows<7, T>(a);
-    case 8: return attend_rows<8, T>(a);
-    default: return;
+    case 1:
+      return attend_rows<1, T>(a);
+    case 2:
+      return attend_rows<2, T>(a);
+    case 3:
+      return attend_rows<3, T>(a);
+    case 4:
+      return attend_rows<4, T>(a);
+    case 5:
+      return attend_rows<5, T>(a);
+    case 6:
+      return attend_rows<6, T>(a);
+    case 7:
+      return attend_rows<7, T>(a);
+    case 8:
+      return attend_rows<8, T>(a);
+    default:
+      return;
   }
 }
 

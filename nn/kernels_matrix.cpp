@@ -23,7 +23,8 @@ using F32 = hn::CappedTag<float, kPanel>;
 constexpr int kLanes = HWY_TARGET == HWY_SCALAR ? 1 : HWY_MAX_BYTES / 4;
 constexpr int kVectors = static_cast<int>(kPanel) / kLanes;  // vectors in a panel
 
-// How many rows and panels one tile holds in registers: wide vectors come with 32 registers, others with 16.
+// How many rows and panels one tile holds in registers: wide vectors come with 32 registers, others
+// with 16.
 constexpr int kAccumulators = HWY_TARGET == HWY_AVX3 ? 24 : 12;
 constexpr int kMaxRows = HWY_TARGET == HWY_AVX3 ? 12 : HWY_TARGET == HWY_AVX2 ? 6 : 2;
 constexpr int panels_for(int rows) { return std::clamp(kAccumulators / (rows * kVectors), 1, 8); }
@@ -36,9 +37,11 @@ HWY_INLINE hn::Vec<F32> load_weights(F32 d, const hwy::bfloat16_t* p) {
   return hn::BitCast(d, hn::ShiftLeft<16>(bits));
 }
 
-// Bias, GELU, addition to the output, and the store of one vector of outputs, the last of which may be partial.
+// Bias, GELU, addition to the output, and the store of one vector of outputs, the last of which may
+// be partial.
 template <class V>
-HWY_INLINE void finish(F32 d, V sum, const Epilogue& epilogue, int64_t column, int64_t outputs, float* out) {
+HWY_INLINE void finish(F32 d, V sum, const Epilogue& epilogue, int64_t column, int64_t outputs,
+                       float* out) {
   if (epilogue.bias) sum = hn::Add(sum, hn::Load(d, epilogue.bias + column));
   if (epilogue.gelu) sum = gelu(d, sum);
   if (column + kLanes <= outputs) {
@@ -47,7 +50,8 @@ HWY_INLINE void finish(F32 d, V sum, const Epilogue& epilogue, int64_t column, i
   } else if (column < outputs) {
     HWY_ALIGN float lanes[kPanel] = {};
     hn::Store(sum, d, lanes);
-    for (int64_t i = 0; i < outputs - column; ++i) out[column + i] = lanes[i] + (epilogue.accumulate ? out[column + i] : 0.f);
+    for (int64_t i = 0; i < outputs - column; ++i)
+      out[column + i] = lanes[i] + (epilogue.accumulate ? out[column + i] : 0.f);
   }
 }
 
@@ -66,19 +70,22 @@ HWY_INLINE void float_tile(const FloatRows& a, int64_t row, int64_t panel) {
   for (int64_t k = 0; k < a.inputs; ++k) {
     hn::Vec<F32> weights[P][kVectors];
     for (int p = 0; p < P; ++p) {
-      for (int v = 0; v < kVectors; ++v) weights[p][v] = load_weights(d, w + p * panel_size + k * kPanel + v * kLanes);
+      for (int v = 0; v < kVectors; ++v)
+        weights[p][v] = load_weights(d, w + p * panel_size + k * kPanel + v * kLanes);
     }
     for (int r = 0; r < R; ++r) {
       const auto value = hn::Set(d, x[r * a.x_stride + k]);
       for (int p = 0; p < P; ++p) {
-        for (int v = 0; v < kVectors; ++v) sum[r][p][v] = hn::MulAdd(value, weights[p][v], sum[r][p][v]);
+        for (int v = 0; v < kVectors; ++v)
+          sum[r][p][v] = hn::MulAdd(value, weights[p][v], sum[r][p][v]);
       }
     }
   }
   for (int r = 0; r < R; ++r) {
     for (int p = 0; p < P; ++p) {
       for (int v = 0; v < kVectors; ++v) {
-        finish(d, sum[r][p][v], a.epilogue, (panel + p) * kPanel + v * kLanes, a.outputs, a.out + (row + r) * a.out_stride);
+        finish(d, sum[r][p][v], a.epilogue, (panel + p) * kPanel + v * kLanes, a.outputs,
+               a.out + (row + r) * a.out_stride);
       }
     }
   }
@@ -94,25 +101,49 @@ HWY_NOINLINE void float_panels(const FloatRows& a, int64_t row, int64_t begin, i
 
 template <class W>
 void float_rows(const FloatRows& a) {
-  // Panels in small groups outside, rows inside: a group's weights stay in the cache while the rows pass.
+  // Panels in small groups outside, rows inside: a group's weights stay in the cache while the rows
+  // pass.
   constexpr int64_t kGroup = 8;
   for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += kGroup) {
     const int64_t end = std::min(begin + kGroup, a.panel_end);
     int64_t row = 0;
     for (; row + kMaxRows <= a.rows; row += kMaxRows) float_panels<kMaxRows, W>(a, row, begin, end);
     switch (a.rows - row) {
-      case 11: float_panels<HWY_MIN(kMaxRows, 11), W>(a, row, begin, end); break;
-      case 10: float_panels<HWY_MIN(kMaxRows, 10), W>(a, row, begin, end); break;
-      case 9: float_panels<HWY_MIN(kMaxRows, 9), W>(a, row, begin, end); break;
-      case 8: float_panels<HWY_MIN(kMaxRows, 8), W>(a, row, begin, end); break;
-      case 7: float_panels<HWY_MIN(kMaxRows, 7), W>(a, row, begin, end); break;
-      case 6: float_panels<HWY_MIN(kMaxRows, 6), W>(a, row, begin, end); break;
-      case 5: float_panels<HWY_MIN(kMaxRows, 5), W>(a, row, begin, end); break;
-      case 4: float_panels<HWY_MIN(kMaxRows, 4), W>(a, row, begin, end); break;
-      case 3: float_panels<HWY_MIN(kMaxRows, 3), W>(a, row, begin, end); break;
-      case 2: float_panels<2, W>(a, row, begin, end); break;
-      case 1: float_panels<1, W>(a, row, begin, end); break;
-      default: break;
+      case 11:
+        float_panels<HWY_MIN(kMaxRows, 11), W>(a, row, begin, end);
+        break;
+      case 10:
+        float_panels<HWY_MIN(kMaxRows, 10), W>(a, row, begin, end);
+        break;
+      case 9:
+        float_panels<HWY_MIN(kMaxRows, 9), W>(a, row, begin, end);
+        break;
+      case 8:
+        float_panels<HWY_MIN(kMaxRows, 8), W>(a, row, begin, end);
+        break;
+      case 7:
+        float_panels<HWY_MIN(kMaxRows, 7), W>(a, row, begin, end);
+        break;
+      case 6:
+        float_panels<HWY_MIN(kMaxRows, 6), W>(a, row, begin, end);
+        break;
+      case 5:
+        float_panels<HWY_MIN(kMaxRows, 5), W>(a, row, begin, end);
+        break;
+      case 4:
+        float_panels<HWY_MIN(kMaxRows, 4), W>(a, row, begin, end);
+        break;
+      case 3:
+        float_panels<HWY_MIN(kMaxRows, 3), W>(a, row, begin, end);
+        break;
+      case 2:
+        float_panels<2, W>(a, row, begin, end);
+        break;
+      case 1:
+        float_panels<1, W>(a, row, begin, end);
+        break;
+      default:
+        break;
     }
   }
 }
@@ -125,8 +156,9 @@ void multiply_float_rows(const FloatRows& a) {
   }
 }
 
-// Four neighbouring inputs of a few outputs lie together (the packing of kernels.h). Widened to 16 bits and multiplied
-// pairwise with the row's four inputs (pmaddwd), each output gets two partial sums side by side. Sums are exact.
+// Four neighbouring inputs of a few outputs lie together (the packing of kernels.h). Widened to 16
+// bits and multiplied pairwise with the row's four inputs (pmaddwd), each output gets two partial
+// sums side by side. Sums are exact.
 template <int R>
 HWY_INLINE void int8_sums(const Int8Rows& a, int64_t row, int64_t panel, int32_t (*sums)[kPanel]) {
   const int8_t* w = a.panels + panel * kPanel * a.inputs;
@@ -158,7 +190,8 @@ HWY_INLINE void int8_sums(const Int8Rows& a, int64_t row, int64_t panel, int32_t
     for (int r = 0; r < R; ++r) {
       uint32_t four;
       __builtin_memcpy(&four, q + r * a.x.stride + k, sizeof four);
-      values[r] = hn::PromoteTo(d16, hn::BitCast(du8, hn::Set(hn::Repartition<uint32_t, decltype(du8)>(), four)));
+      values[r] = hn::PromoteTo(
+          d16, hn::BitCast(du8, hn::Set(hn::Repartition<uint32_t, decltype(du8)>(), four)));
     }
     for (int part = 0; part < kParts; ++part) {
       const auto weights = hn::PromoteTo(d16, hn::LoadU(d8, w + k * kPanel + part * kBytes));
@@ -170,14 +203,17 @@ HWY_INLINE void int8_sums(const Int8Rows& a, int64_t row, int64_t panel, int32_t
   }
   for (int r = 0; r < R; ++r) {
     HWY_ALIGN int32_t pairs[kPanel * 2];
-    for (int part = 0; part < kParts; ++part) hn::Store(sum[r][part], d32, pairs + part * (kBytes / 2));
+    for (int part = 0; part < kParts; ++part)
+      hn::Store(sum[r][part], d32, pairs + part * (kBytes / 2));
     for (int64_t n = 0; n < kPanel; ++n) sums[r][n] = pairs[2 * n] + pairs[2 * n + 1];
   }
 #endif
 }
 
-// sums: [rows, panels * 16] of exact products, to which the scales, zero points and the epilogue are applied.
-void finish_int8(const Int8Rows& a, int64_t row, int rows, int64_t panel, int panels, const int32_t* sums) {
+// sums: [rows, panels * 16] of exact products, to which the scales, zero points and the epilogue
+// are applied.
+void finish_int8(const Int8Rows& a, int64_t row, int rows, int64_t panel, int panels,
+                 const int32_t* sums) {
   const F32 d;
   const hn::RebindToSigned<F32> d32;
   for (int r = 0; r < rows; ++r) {
@@ -186,7 +222,8 @@ void finish_int8(const Int8Rows& a, int64_t row, int rows, int64_t panel, int pa
     for (int i = 0; i < panels * kPanel; i += kLanes) {
       const int64_t n = panel * kPanel + i;
       const auto offset = hn::Mul(zero, hn::LoadU(d32, a.weight_sum + n));
-      const auto product = hn::ConvertTo(d, hn::Sub(hn::LoadU(d32, sums + r * panels * kPanel + i), offset));
+      const auto product =
+          hn::ConvertTo(d, hn::Sub(hn::LoadU(d32, sums + r * panels * kPanel + i), offset));
       const auto value = hn::Mul(product, hn::Mul(scale, hn::LoadU(d, a.weight_scale + n)));
       finish(d, value, a.epilogue, n, a.outputs, a.out + (row + r) * a.out_stride);
     }
@@ -201,7 +238,8 @@ HWY_NOINLINE void int8_tile(const Int8Rows& a, int64_t row, int64_t panel) {
 }
 
 void multiply_int8_rows_vnni(const Int8Rows& a) {
-  // Panels in small groups outside, rows inside: a group's weights stay in the cache while the rows pass.
+  // Panels in small groups outside, rows inside: a group's weights stay in the cache while the rows
+  // pass.
   const int64_t group = a.rows <= kVnniTileRows ? a.panel_end - a.panel_begin : 8;
   alignas(64) int32_t sums[kVnniTileSums];
   for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += group) {
@@ -228,7 +266,8 @@ void multiply_int8_rows(const Int8Rows& a) {
   }
 }
 
-void quantize_one_row(const float* x, int64_t inputs, int64_t stride, uint8_t* q, float* scale, int32_t* zero) {
+void quantize_one_row(const float* x, int64_t inputs, int64_t stride, uint8_t* q, float* scale,
+                      int32_t* zero) {
   const F32 d;
   auto low = hn::Zero(d);
   auto high = hn::Zero(d);
@@ -256,7 +295,8 @@ void quantize_one_row(const float* x, int64_t inputs, int64_t stride, uint8_t* q
     hn::StoreU(hn::DemoteTo(d8, rounded), d8, q + k);
   }
   for (; k < inputs; ++k) {
-    q[k] = static_cast<uint8_t>(std::clamp<int32_t>(static_cast<int32_t>(std::lrint(x[k] * inverse)) + offset, 0, 255));
+    q[k] = static_cast<uint8_t>(
+        std::clamp<int32_t>(static_cast<int32_t>(std::lrint(x[k] * inverse)) + offset, 0, 255));
   }
   for (; k < stride; ++k) q[k] = static_cast<uint8_t>(offset);
   *scale = step;
@@ -267,7 +307,8 @@ void quantize_one_output(const float* w, int64_t inputs, int8_t* q, float* scale
   const F32 d;
   auto highest = hn::Zero(d);
   int64_t k = 0;
-  for (; k + kLanes <= inputs; k += kLanes) highest = hn::Max(highest, hn::Abs(hn::LoadU(d, w + k)));
+  for (; k + kLanes <= inputs; k += kLanes)
+    highest = hn::Max(highest, hn::Abs(hn::LoadU(d, w + k)));
   float largest = hn::GetLane(hn::MaxOfLanes(d, highest));
   for (; k < inputs; ++k) largest = std::max(largest, std::abs(w[k]));
   const float step = std::max(largest / 127.f, 1e-30f);
@@ -303,10 +344,11 @@ HWY_EXPORT(quantize_one_output);
 void multiply_rows(const FloatRows& args) { HWY_DYNAMIC_DISPATCH(multiply_float_rows)(args); }
 void multiply_rows(const Int8Rows& args) { HWY_DYNAMIC_DISPATCH(multiply_int8_rows)(args); }
 
-void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, int64_t stride, uint8_t* q, float* scale,
-                   int32_t* zero) {
+void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, int64_t stride,
+                   uint8_t* q, float* scale, int32_t* zero) {
   for (int64_t r = 0; r < rows; ++r) {
-    HWY_DYNAMIC_DISPATCH(quantize_one_row)(x + r * x_stride, inputs, stride, q + r * stride, scale + r, zero + r);
+    HWY_DYNAMIC_DISPATCH(quantize_one_row)
+    (x + r * x_stride, inputs, stride, q + r * stride, scale + r, zero + r);
   }
 }
 

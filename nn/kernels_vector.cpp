@@ -30,10 +30,12 @@ HWY_INLINE void store_bf16(F32 /*d*/, V value, uint16_t* out) {
   const auto bits = hn::BitCast(d32, value);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
   const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(d32, 0x7fff)), odd));
-  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<decltype(d32)>(), rounded)), d16, out);
+  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<decltype(d32)>(), rounded)), d16,
+             out);
 }
 
-void layer_norm(const float* x, int64_t size, const float* weight, const float* bias, float epsilon, void* out, bool bf16) {
+void layer_norm(const float* x, int64_t size, const float* weight, const float* bias, float epsilon,
+                void* out, bool bf16) {
   const F32 d;
   auto total = hn::Zero(d);
   int64_t i = 0;
@@ -78,25 +80,30 @@ float maximum_of(const float* x, int64_t count) {
   int64_t i = 0;
   if (count >= kLanes) {
     auto highest = hn::LoadU(d, x);
-    for (i = kLanes; i + kLanes <= count; i += kLanes) highest = hn::Max(highest, hn::LoadU(d, x + i));
+    for (i = kLanes; i + kLanes <= count; i += kLanes)
+      highest = hn::Max(highest, hn::LoadU(d, x + i));
     maximum = hn::GetLane(hn::MaxOfLanes(d, highest));
   }
   for (; i < count; ++i) maximum = std::max(maximum, x[i]);
   return maximum;
 }
 
-// exp(scale * x - shift) of `count` values; store(i, vector) and store_one(i, value) take the results. Returns their sum.
+// exp(scale * x - shift) of `count` values; store(i, vector) and store_one(i, value) take the
+// results. Returns their sum.
 template <class Store, class StoreOne>
-HWY_INLINE float exp_values(const float* x, int64_t count, float scale, float shift, Store store, StoreOne store_one) {
+HWY_INLINE float exp_values(const float* x, int64_t count, float scale, float shift, Store store,
+                            StoreOne store_one) {
   const F32 d;
   const auto factor = hn::Set(d, scale);
   const auto offset = hn::Set(d, shift);
-  const auto least = hn::Set(d, -87.f);  // below: exp is 0 for our purposes; keeps -inf out of the polynomial
+  const auto least =
+      hn::Set(d, -87.f);  // below: exp is 0 for our purposes; keeps -inf out of the polynomial
   auto total = hn::Zero(d);
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     const auto exponent = hn::MulSub(hn::LoadU(d, x + i), factor, offset);
-    const auto value = hn::IfThenElseZero(hn::Ge(exponent, least), hn::Exp(d, hn::Max(exponent, least)));
+    const auto value =
+        hn::IfThenElseZero(hn::Ge(exponent, least), hn::Exp(d, hn::Max(exponent, least)));
     total = hn::Add(total, value);
     store(d, i, value);
   }
@@ -121,7 +128,8 @@ float exp_in_place(float* x, int64_t count, int64_t padded, float scale) {
 float exp_to_bf16(const float* x, int64_t count, int64_t padded, float scale, uint16_t* out) {
   const float shift = scale * maximum_of(x, count);
   const float sum = exp_values(
-      x, count, scale, shift, [out](F32 d, int64_t i, auto value) { store_bf16(d, value, out + i); },
+      x, count, scale, shift,
+      [out](F32 d, int64_t i, auto value) { store_bf16(d, value, out + i); },
       [out](int64_t i, float value) { out[i] = f32_to_bf16(value); });
   std::fill(out + count, out + padded, uint16_t{0});
   return sum;
@@ -131,14 +139,16 @@ void scale_values(float* x, int64_t count, float factor) {
   const F32 d;
   const auto factors = hn::Set(d, factor);
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), factors), d, x + i);
+  for (; i + kLanes <= count; i += kLanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), factors), d, x + i);
   for (; i < count; ++i) x[i] *= factor;
 }
 
 Peak find_peak(const float* x, int64_t count) {
   const float maximum = maximum_of(x, count);
   const int64_t index = std::find(x, x + count, maximum) - x;
-  const float sum = exp_values(x, count, 1.f, maximum, [](F32, int64_t, auto) {}, [](int64_t, float) {});
+  const float sum = exp_values(
+      x, count, 1.f, maximum, [](F32, int64_t, auto) {}, [](int64_t, float) {});
   return {maximum, index, maximum + std::log(sum)};
 }
 
@@ -155,7 +165,8 @@ void to_f16(const float* x, int64_t count, uint16_t* out) {
   const F32 d;
   const hn::Rebind<hwy::float16_t, F32> d16;
   for (; i + kLanes <= count; i += kLanes) {
-    hn::StoreU(hn::DemoteTo(d16, hn::LoadU(d, x + i)), d16, reinterpret_cast<hwy::float16_t*>(out + i));
+    hn::StoreU(hn::DemoteTo(d16, hn::LoadU(d, x + i)), d16,
+               reinterpret_cast<hwy::float16_t*>(out + i));
   }
 #endif
   for (; i < count; ++i) out[i] = f32_to_f16(x[i]);
@@ -167,7 +178,8 @@ void from_f16(const uint16_t* x, int64_t count, float* out) {
   const F32 d;
   const hn::Rebind<hwy::float16_t, F32> d16;
   for (; i + kLanes <= count; i += kLanes) {
-    hn::StoreU(hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(x + i))), d, out + i);
+    hn::StoreU(hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(x + i))), d,
+               out + i);
   }
 #endif
   for (; i < count; ++i) out[i] = f16_to_f32(x[i]);
@@ -189,7 +201,8 @@ HWY_EXPORT(to_bf16);
 HWY_EXPORT(to_f16);
 HWY_EXPORT(from_f16);
 
-void layer_norm_row(const float* x, int64_t size, const float* weight, const float* bias, float epsilon, void* out, bool bf16) {
+void layer_norm_row(const float* x, int64_t size, const float* weight, const float* bias,
+                    float epsilon, void* out, bool bf16) {
   HWY_DYNAMIC_DISPATCH(layer_norm)(x, size, weight, bias, epsilon, out, bf16);
 }
 float exp_row(float* x, int64_t count, int64_t padded, float scale) {
@@ -198,11 +211,19 @@ float exp_row(float* x, int64_t count, int64_t padded, float scale) {
 float exp_row_bf16(const float* x, int64_t count, int64_t padded, float scale, uint16_t* out) {
   return HWY_DYNAMIC_DISPATCH(exp_to_bf16)(x, count, padded, scale, out);
 }
-void scale_row(float* x, int64_t count, float factor) { HWY_DYNAMIC_DISPATCH(scale_values)(x, count, factor); }
+void scale_row(float* x, int64_t count, float factor) {
+  HWY_DYNAMIC_DISPATCH(scale_values)(x, count, factor);
+}
 Peak peak(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(find_peak)(x, count); }
-void f32_to_bf16_row(const float* x, int64_t count, uint16_t* out) { HWY_DYNAMIC_DISPATCH(to_bf16)(x, count, out); }
-void f32_to_f16_row(const float* x, int64_t count, uint16_t* out) { HWY_DYNAMIC_DISPATCH(to_f16)(x, count, out); }
-void f16_to_f32_row(const uint16_t* x, int64_t count, float* out) { HWY_DYNAMIC_DISPATCH(from_f16)(x, count, out); }
+void f32_to_bf16_row(const float* x, int64_t count, uint16_t* out) {
+  HWY_DYNAMIC_DISPATCH(to_bf16)(x, count, out);
+}
+void f32_to_f16_row(const float* x, int64_t count, uint16_t* out) {
+  HWY_DYNAMIC_DISPATCH(to_f16)(x, count, out);
+}
+void f16_to_f32_row(const uint16_t* x, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(from_f16)(x, count, out);
+}
 
 }  // namespace parley::nn::kernels
 #endif

@@ -36,15 +36,21 @@ struct LinearCall {
   bool accumulate;
 
   Epilogue epilogue() const {
-    return {.bias = weight.bias_.as<float>(), .gelu = activation == Activation::kGelu, .accumulate = accumulate};
+    return {.bias = weight.bias_.as<float>(),
+            .gelu = activation == Activation::kGelu,
+            .accumulate = accumulate};
   }
 
   void many() const {
     const Scope scope(ctx);
     Tensor input = convert(ctx, x, weight.activation_type());
-    if (input.row_stride < input.cols()) input = separate_rows(input);  // oneDNN takes no overlapping rows
-    weight.matrix_->multiply(
-        ctx, input, {.bias = weight.bias_.as<float>(), .gelu = activation == Activation::kGelu, .accumulate = accumulate}, out);
+    if (input.row_stride < input.cols())
+      input = separate_rows(input);  // oneDNN takes no overlapping rows
+    weight.matrix_->multiply(ctx, input,
+                             {.bias = weight.bias_.as<float>(),
+                              .gelu = activation == Activation::kGelu,
+                              .accumulate = accumulate},
+                             out);
   }
 
   Tensor separate_rows(const Tensor& source) const {
@@ -52,13 +58,15 @@ struct LinearCall {
     const auto element = static_cast<int64_t>(size_of(source.dtype));
     const int64_t rows = source.rows();
     for_rows(ctx, rows, [&](int64_t r) {
-      std::memcpy(copy.as<std::byte>() + r * copy.row_stride * element, source.as<std::byte>() + r * source.row_stride * element,
+      std::memcpy(copy.as<std::byte>() + r * copy.row_stride * element,
+                  source.as<std::byte>() + r * source.row_stride * element,
                   static_cast<size_t>(source.cols() * element));
     });
     return copy;
   }
 
-  // Threads share the outputs when there are few rows (each thread reads its part of the weights), else the rows.
+  // Threads share the outputs when there are few rows (each thread reads its part of the weights),
+  // else the rows.
   template <class Multiply>
   void share(int64_t row_block, const Multiply& multiply) const {
     const int64_t rows = x.rows();
@@ -69,10 +77,13 @@ struct LinearCall {
       });
     }
     const int64_t work = panels * weight.inputs();  // of 16 products a row
-    const int64_t chunk = std::max<int64_t>(8, (panels + ctx.threads() * 4 - 1) / (ctx.threads() * 4));
-    ctx.parallel(
-        (panels + chunk - 1) / chunk,
-        [&](int64_t block, int) { multiply(0, rows, block * chunk, std::min((block + 1) * chunk, panels)); }, work * rows > 8192);
+    const int64_t chunk =
+        std::max<int64_t>(8, (panels + ctx.threads() * 4 - 1) / (ctx.threads() * 4));
+    ctx.parallel((panels + chunk - 1) / chunk,
+                 [&](int64_t block, int) {
+                   multiply(0, rows, block * chunk, std::min((block + 1) * chunk, panels));
+                 },
+                 work * rows > 8192);
   }
 
   void few_float() const {
@@ -102,8 +113,9 @@ struct LinearCall {
     const Tensor zero = ctx.allocate({rows}, DType::kI32);
     const int64_t row_block = 48;
     const auto quantize = [&](int64_t row, int64_t count) {
-      kernels::quantize_rows(x.row(row), x.row_stride, count, weight.inputs(), stride, q.as<uint8_t>() + row * stride,
-                             scale.f32() + row, zero.as<int32_t>() + row);
+      kernels::quantize_rows(x.row(row), x.row_stride, count, weight.inputs(), stride,
+                             q.as<uint8_t>() + row * stride, scale.f32() + row,
+                             zero.as<int32_t>() + row);
     };
     if (rows <= row_block) quantize(0, rows);
     share(row_block, [&](int64_t row, int64_t count, int64_t panel_begin, int64_t panel_end) {
@@ -134,7 +146,8 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
   Tensor out = options.residual ? options.residual : options.out;
   if (!out) out = ctx.allocate({x.rows(), weight.outputs()}, weight.activation_type());
   assert(out.rows() == x.rows() && out.cols() == weight.outputs());
-  const LinearCall call{ctx, weight, x, out, options.activation, static_cast<bool>(options.residual)};
+  const LinearCall call{
+      ctx, weight, x, out, options.activation, static_cast<bool>(options.residual)};
   switch (weight.compute()) {
     case Compute::kF32Many:
     case Compute::kBF16Many:
@@ -153,14 +166,17 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
   return out;
 }
 
-Conv1d Conv1d::pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding, Compute compute,
-                    ThreadTeam& team) {
+Conv1d Conv1d::pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding,
+                    Compute compute, ThreadTeam& team) {
   const int64_t outputs = weight.shape[0];
   const int64_t channels = weight.shape[1];
   const int64_t kernel = weight.shape[2];
-  const Buffer values = Buffer::uninitialized(static_cast<size_t>(weight.shape.elements()) * sizeof(float));
-  to_f32(weight.data, weight.dtype, static_cast<size_t>(weight.shape.elements()), values.as<float>());
-  const Buffer turned = Buffer::uninitialized(values.size());  // [outputs, channels, kernel] -> [outputs, kernel, channels]
+  const Buffer values =
+      Buffer::uninitialized(static_cast<size_t>(weight.shape.elements()) * sizeof(float));
+  to_f32(weight.data, weight.dtype, static_cast<size_t>(weight.shape.elements()),
+         values.as<float>());
+  const Buffer turned = Buffer::uninitialized(
+      values.size());  // [outputs, channels, kernel] -> [outputs, kernel, channels]
   for (int64_t n = 0; n < outputs; ++n) {
     const float* source = values.as<float>() + n * channels * kernel;
     float* target = turned.as<float>() + n * channels * kernel;
@@ -168,8 +184,12 @@ Conv1d Conv1d::pack(const Tensor& weight, const Tensor& bias, int64_t stride, in
       for (int64_t k = 0; k < kernel; ++k) target[k * channels + c] = source[c * kernel + k];
     }
   }
-  const WeightSource source{{{Tensor(turned.data(), {outputs, kernel * channels}, DType::kF32), bias}}};
-  return {.weight = Weight(source, compute, team), .kernel = kernel, .stride = stride, .padding = padding};
+  const WeightSource source{
+      {{Tensor(turned.data(), {outputs, kernel * channels}, DType::kF32), bias}}};
+  return {.weight = Weight(source, compute, team),
+          .kernel = kernel,
+          .stride = stride,
+          .padding = padding};
 }
 
 Tensor conv1d(Context& ctx, const Conv1d& conv, const Tensor& x, const LinearOptions& options) {
@@ -187,7 +207,8 @@ Tensor conv1d(Context& ctx, const Conv1d& conv, const Tensor& x, const LinearOpt
   std::memcpy(padded.as<std::byte>() + edge, x.data, static_cast<size_t>(frames) * row_bytes);
   std::memset(padded.as<std::byte>() + edge + static_cast<size_t>(frames) * row_bytes, 0, edge);
   const Tensor input = convert(ctx, padded, conv.weight.activation_type());
-  const Tensor rows(input.data, {count, conv.kernel * channels}, input.dtype, conv.stride * channels);
+  const Tensor rows(input.data, {count, conv.kernel * channels}, input.dtype,
+                    conv.stride * channels);
   LinearOptions with_out = options;
   if (!options.residual) with_out.out = out;
   linear(ctx, conv.weight, rows, with_out);
@@ -206,8 +227,9 @@ void layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, const Tens
   const int64_t rows = x.rows();
   const auto element = static_cast<int64_t>(size_of(out.dtype));
   for_rows(ctx, rows, [&](int64_t r) {
-    kernels::layer_norm_row(x.row(r), x.cols(), norm.weight.as<float>(), norm.bias.as<float>(), norm.epsilon,
-                            out.as<std::byte>() + r * out.row_stride * element, out.dtype == DType::kBF16);
+    kernels::layer_norm_row(x.row(r), x.cols(), norm.weight.as<float>(), norm.bias.as<float>(),
+                            norm.epsilon, out.as<std::byte>() + r * out.row_stride * element,
+                            out.dtype == DType::kBF16);
   });
 }
 
@@ -217,7 +239,9 @@ Tensor layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, DType ty
   return out;
 }
 
-Peak peak(std::span<const float> row) { return kernels::peak(row.data(), static_cast<int64_t>(row.size())); }
+Peak peak(std::span<const float> row) {
+  return kernels::peak(row.data(), static_cast<int64_t>(row.size()));
+}
 
 Tensor convert(Context& ctx, const Tensor& x, DType type) {
   if (x.dtype == type) return x;

@@ -22,7 +22,9 @@ const dnnl::engine& engine() {
 
 Type type_of(DType dtype) { return dtype == DType::kBF16 ? Type::bf16 : Type::f32; }
 
-dnnl::memory memory(const Desc& desc, const void* data) { return {desc, engine(), const_cast<void*>(data)}; }
+dnnl::memory memory(const Desc& desc, const void* data) {
+  return {desc, engine(), const_cast<void*>(data)};
+}
 
 dnnl::primitive_attr user_scratchpad() {
   dnnl::primitive_attr attr;
@@ -30,7 +32,8 @@ dnnl::primitive_attr user_scratchpad() {
   return attr;
 }
 
-// oneDNN divides its work by OpenMP's count of threads, which each thread has for itself: one, while this lives.
+// oneDNN divides its work by OpenMP's count of threads, which each thread has for itself: one,
+// while this lives.
 class SingleThreaded {
  public:
   SingleThreaded() { omp_set_num_threads(1); }
@@ -63,7 +66,8 @@ dnnl::cpu_isa cap_of(Isa isa) {
 }  // namespace
 
 Isa limit_isa(Isa limit) {
-  dnnl::set_max_cpu_isa(cap_of(limit));  // fails when oneDNN was used before: then its choice stands
+  dnnl::set_max_cpu_isa(
+      cap_of(limit));  // fails when oneDNN was used before: then its choice stands
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::avx512_core_amx:
       return Isa::kAmx;
@@ -82,7 +86,8 @@ Isa limit_isa(Isa limit) {
 
 std::string version() {
   const dnnl::version_t* version = dnnl::version();
-  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch);
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
 }
 
 struct Matrix::Impl {
@@ -92,7 +97,8 @@ struct Matrix::Impl {
   Desc packed;
   Buffer data;
 
-  dnnl::matmul::primitive_desc describe(int64_t rows, int64_t x_stride, const Desc& weights, const Options& options, Type out,
+  dnnl::matmul::primitive_desc describe(int64_t rows, int64_t x_stride, const Desc& weights,
+                                        const Options& options, Type out,
                                         int64_t out_stride) const {
     const Desc x({rows, inputs}, compute, {x_stride, 1});
     const Desc y({rows, outputs}, out, {out_stride, 1});
@@ -107,12 +113,15 @@ struct Matrix::Impl {
 };
 
 Matrix::Matrix(const Tensor& weights, DType compute)
-    : impl_(std::make_unique<Impl>(Impl{weights.shape[0], weights.shape[1], type_of(compute), {}, {}})) {
+    : impl_(std::make_unique<Impl>(
+          Impl{weights.shape[0], weights.shape[1], type_of(compute), {}, {}})) {
   const SingleThreaded alone;
   const Desc any({impl_->inputs, impl_->outputs}, impl_->compute, Tag::any);
-  impl_->packed = impl_->describe(kSlice, impl_->inputs, any, {}, impl_->compute, impl_->outputs).weights_desc();
+  impl_->packed = impl_->describe(kSlice, impl_->inputs, any, {}, impl_->compute, impl_->outputs)
+                      .weights_desc();
   impl_->data = Buffer::uninitialized(impl_->packed.get_size());
-  dnnl::memory source = memory(Desc({impl_->inputs, impl_->outputs}, Type::f32, {1, weights.row_stride}), weights.data);
+  dnnl::memory source = memory(
+      Desc({impl_->inputs, impl_->outputs}, Type::f32, {1, weights.row_stride}), weights.data);
   dnnl::memory target = memory(impl_->packed, impl_->data.data());
   dnnl::stream stream(engine());
   dnnl::reorder(source, target).execute(stream, source, target);
@@ -124,29 +133,38 @@ Matrix::Matrix(Matrix&&) noexcept = default;
 
 size_t Matrix::bytes() const { return impl_->data.size(); }
 
-void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const {
+void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
+                      const Tensor& out) const {
   const Scope scope(ctx);
   const SingleThreaded alone;
   const int64_t rows = x.rows();
   const int64_t slices = (rows + kSlice - 1) / kSlice;
   const auto describe = [&](int64_t count) {
-    return impl_->describe(count, x.row_stride, impl_->packed, options, type_of(out.dtype), out.row_stride);
+    return impl_->describe(count, x.row_stride, impl_->packed, options, type_of(out.dtype),
+                           out.row_stride);
   };
   const auto whole = describe(std::min(kSlice, rows));
   const auto last = describe(rows - (slices - 1) * kSlice);
   const dnnl::matmul whole_product(whole);
   const dnnl::matmul last_product(last);
-  const auto scratch_size = static_cast<int64_t>(std::max(whole.scratchpad_desc().get_size(), last.scratchpad_desc().get_size()));
+  const auto scratch_size = static_cast<int64_t>(
+      std::max(whole.scratchpad_desc().get_size(), last.scratchpad_desc().get_size()));
   const Tensor scratch = ctx.allocate({ctx.threads(), (scratch_size + 63) / 64 * 64}, DType::kU8);
   ctx.parallel(slices, [&](int64_t slice, int thread) {
     const auto& desc = slice + 1 == slices ? last : whole;
     const int64_t row = slice * kSlice;
     std::unordered_map<int, dnnl::memory> args{
-        {DNNL_ARG_SRC, memory(desc.src_desc(), x.as<std::byte>() + row * x.row_stride * static_cast<int64_t>(size_of(x.dtype)))},
+        {DNNL_ARG_SRC,
+         memory(desc.src_desc(),
+                x.as<std::byte>() + row * x.row_stride * static_cast<int64_t>(size_of(x.dtype)))},
         {DNNL_ARG_WEIGHTS, memory(impl_->packed, impl_->data.data())},
-        {DNNL_ARG_DST, memory(desc.dst_desc(), out.as<std::byte>() + row * out.row_stride * static_cast<int64_t>(size_of(out.dtype)))},
-        {DNNL_ARG_SCRATCHPAD, memory(desc.scratchpad_desc(), scratch.as<uint8_t>() + thread * scratch.cols())}};
-    if (options.bias != nullptr) args.emplace(DNNL_ARG_BIAS, memory(desc.bias_desc(), options.bias));
+        {DNNL_ARG_DST, memory(desc.dst_desc(),
+                              out.as<std::byte>() +
+                                  row * out.row_stride * static_cast<int64_t>(size_of(out.dtype)))},
+        {DNNL_ARG_SCRATCHPAD,
+         memory(desc.scratchpad_desc(), scratch.as<uint8_t>() + thread * scratch.cols())}};
+    if (options.bias != nullptr)
+      args.emplace(DNNL_ARG_BIAS, memory(desc.bias_desc(), options.bias));
     dnnl::stream stream(engine());
     (slice + 1 == slices ? last_product : whole_product).execute(stream, args);
     stream.wait();
@@ -164,8 +182,8 @@ struct Product::Impl {
               Desc({s.m, s.n}, type_of(s.c_type), {s.c_stride, 1})},
              user_scratchpad(), engine()),
         matmul(desc),
-        pack_desc(engine(), Desc({s.k, s.n}, Type::bf16, {s.b_row_stride, s.b_column_stride}), engine(), desc.weights_desc(),
-                  user_scratchpad()),
+        pack_desc(engine(), Desc({s.k, s.n}, Type::bf16, {s.b_row_stride, s.b_column_stride}),
+                  engine(), desc.weights_desc(), user_scratchpad()),
         pack(pack_desc) {}
 };
 
@@ -179,25 +197,28 @@ Product::Product(Product&&) noexcept = default;
 size_t Product::packed_bytes() const { return impl_->desc.weights_desc().get_size(); }
 
 size_t Product::scratch_bytes() const {
-  return std::max(impl_->desc.scratchpad_desc().get_size(), impl_->pack_desc.scratchpad_desc().get_size());
+  return std::max(impl_->desc.scratchpad_desc().get_size(),
+                  impl_->pack_desc.scratchpad_desc().get_size());
 }
 
 void Product::pack(const void* b, void* packed, void* scratch) const {
   const SingleThreaded alone;
   dnnl::stream stream(engine());
-  impl_->pack.execute(stream, {{DNNL_ARG_FROM, memory(impl_->pack_desc.src_desc(), b)},
-                               {DNNL_ARG_TO, memory(impl_->pack_desc.dst_desc(), packed)},
-                               {DNNL_ARG_SCRATCHPAD, memory(impl_->pack_desc.scratchpad_desc(), scratch)}});
+  impl_->pack.execute(stream,
+                      {{DNNL_ARG_FROM, memory(impl_->pack_desc.src_desc(), b)},
+                       {DNNL_ARG_TO, memory(impl_->pack_desc.dst_desc(), packed)},
+                       {DNNL_ARG_SCRATCHPAD, memory(impl_->pack_desc.scratchpad_desc(), scratch)}});
   stream.wait();
 }
 
 void Product::run(const void* a, const void* packed, void* c, void* scratch) const {
   const SingleThreaded alone;
   dnnl::stream stream(engine());
-  impl_->matmul.execute(stream, {{DNNL_ARG_SRC, memory(impl_->desc.src_desc(), a)},
-                                 {DNNL_ARG_WEIGHTS, memory(impl_->desc.weights_desc(), packed)},
-                                 {DNNL_ARG_DST, memory(impl_->desc.dst_desc(), c)},
-                                 {DNNL_ARG_SCRATCHPAD, memory(impl_->desc.scratchpad_desc(), scratch)}});
+  impl_->matmul.execute(stream,
+                        {{DNNL_ARG_SRC, memory(impl_->desc.src_desc(), a)},
+                         {DNNL_ARG_WEIGHTS, memory(impl_->desc.weights_desc(), packed)},
+                         {DNNL_ARG_DST, memory(impl_->desc.dst_desc(), c)},
+                         {DNNL_ARG_SCRATCHPAD, memory(impl_->desc.scratchpad_desc(), scratch)}});
   stream.wait();
 }
 

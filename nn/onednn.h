@@ -1,4 +1,5 @@
-// The whole of oneDNN's API as Parley uses it. Internal to nn/. oneDNN 2.6; scratchpads belong to the caller.
+// The whole of oneDNN's API as Parley uses it. Internal to nn/. oneDNN 2.6; scratchpads belong to
+// the caller.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +12,13 @@
 
 namespace parley::nn::onednn {
 
-// Holds oneDNN to `limit` (before its first use) and returns the level that it will use, its own limit counted in.
+// Holds oneDNN to `limit` (before its first use) and returns the level that it will use, its own
+// limit counted in.
 Isa limit_isa(Isa limit);
 std::string version();
 
-// A matrix [outputs, inputs] in the layout that oneDNN likes best for products with many rows. Immutable.
+// A matrix [outputs, inputs] in the layout that oneDNN likes best for products with many rows.
+// Immutable.
 class Matrix {
  public:
   // weights: f32, contiguous. compute: kF32 or kBF16.
@@ -26,11 +29,11 @@ class Matrix {
   struct Options {
     const float* bias = nullptr;  // [outputs]
     bool gelu = false;
-    bool accumulate = false;      // out += product (f32 out only)
+    bool accumulate = false;  // out += product (f32 out only)
   };
-  // Rows are cut into slices that the context's team shares; within a slice oneDNN runs on one thread, so that the result does not
-  // depend on the number of threads.
-  // out[r] = x[r] W^T + bias. x: [rows, inputs] of `compute`, any row stride; out: [rows, outputs], f32 or bf16.
+  // Rows are cut into slices that the context's team shares; within a slice oneDNN runs on one
+  // thread, so that the result does not depend on the number of threads. out[r] = x[r] W^T + bias.
+  // x: [rows, inputs] of `compute`, any row stride; out: [rows, outputs], f32 or bf16.
   void multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const;
   size_t bytes() const;
 
@@ -39,14 +42,15 @@ class Matrix {
   std::unique_ptr<Impl> impl_;
 };
 
-// A product of fixed shape, bf16 x bf16 -> f32 or bf16, run by one thread at a time per scratchpad: c[m, n] = a[m, k] b[k, n].
+// A product of fixed shape, bf16 x bf16 -> f32 or bf16, run by one thread at a time per scratchpad:
+// c[m, n] = a[m, k] b[k, n].
 class Product {
  public:
   struct Shapes {
     int64_t m, n, k;
-    int64_t a_stride;             // elements between rows of a
-    int64_t b_row_stride;         // elements between b[k][n] and b[k + 1][n] of the source of pack()
-    int64_t b_column_stride;      // elements between b[k][n] and b[k][n + 1]
+    int64_t a_stride;         // elements between rows of a
+    int64_t b_row_stride;     // elements between b[k][n] and b[k + 1][n] of the source of pack()
+    int64_t b_column_stride;  // elements between b[k][n] and b[k][n + 1]
     DType c_type;
     int64_t c_stride;
   };

@@ -74,7 +74,10 @@ bool Shape::operator==(const Shape& other) const {
 
 Tensor Tensor::slice_rows(int64_t begin, int64_t count) const {
   assert(shape.rank() == 2 && begin >= 0 && begin + count <= shape[0]);
-  return {as<std::byte>() + begin * row_stride * static_cast<int64_t>(size_of(dtype)), {count, shape[1]}, dtype, row_stride};
+  return {as<std::byte>() + begin * row_stride * static_cast<int64_t>(size_of(dtype)),
+          {count, shape[1]},
+          dtype,
+          row_stride};
 }
 
 namespace {
@@ -90,11 +93,14 @@ Buffer Buffer::uninitialized(size_t bytes) {
   buffer.size_ = bytes;
   if (bytes == 0) return buffer;
   const size_t padded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  buffer.data_.reset(static_cast<std::byte*>(::operator new[](padded, std::align_val_t(kAlignment))));
+  buffer.data_.reset(
+      static_cast<std::byte*>(::operator new[](padded, std::align_val_t(kAlignment))));
   return buffer;
 }
 
-void Buffer::Free::operator()(std::byte* pointer) const { ::operator delete[](pointer, std::align_val_t(kAlignment)); }
+void Buffer::Free::operator()(std::byte* pointer) const {
+  ::operator delete[](pointer, std::align_val_t(kAlignment));
+}
 
 float f16_to_f32(uint16_t bits) {
   const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16;
@@ -114,8 +120,10 @@ uint16_t f32_to_f16(float value) {
   const uint32_t magnitude = word & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;   // NaN
   if (magnitude >= 0x477ff000) return sign | 0x7c00;  // rounds to infinity
-  if (magnitude < 0x38800000) {                       // subnormal: adding 0.5 leaves the rounded fraction in the low bits
-    return sign | static_cast<uint16_t>(std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000);
+  if (magnitude <
+      0x38800000) {  // subnormal: adding 0.5 leaves the rounded fraction in the low bits
+    return sign | static_cast<uint16_t>(
+                      std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000);
   }
   const uint32_t rounded = magnitude + 0xfff + ((magnitude >> 13) & 1);
   return sign | static_cast<uint16_t>((rounded - 0x38000000) >> 13);
@@ -123,7 +131,8 @@ uint16_t f32_to_f16(float value) {
 
 uint16_t f32_to_bf16(float value) {
   const auto word = std::bit_cast<uint32_t>(value);
-  if ((word & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>((word >> 16) | 0x40);  // keep NaN quiet
+  if ((word & 0x7fffffff) > 0x7f800000)
+    return static_cast<uint16_t>((word >> 16) | 0x40);  // keep NaN quiet
   return static_cast<uint16_t>((word + 0x7fff + ((word >> 16) & 1)) >> 16);
 }
 

@@ -39,8 +39,9 @@ class Shape {
   int rank_ = 0;
 };
 
-// A non-owning view. Elements of a row (the last axis) are adjacent; rows are `row_stride` elements apart: by default
-// the row's length. A smaller stride makes rows overlap, which is how a convolution reads its input (nn/conv.h).
+// A non-owning view. Elements of a row (the last axis) are adjacent; rows are `row_stride` elements
+// apart: by default the row's length. A smaller stride makes rows overlap, which is how a
+// convolution reads its input (nn/conv.h).
 struct Tensor {
   void* data = nullptr;
   Shape shape;
@@ -48,8 +49,10 @@ struct Tensor {
   int64_t row_stride = 0;
 
   Tensor() = default;
-  Tensor(void* memory, const Shape& dims, DType type) : data(memory), shape(dims), dtype(type), row_stride(dims.rank() ? dims[-1] : 1) {}
-  Tensor(void* memory, const Shape& dims, DType type, int64_t stride) : data(memory), shape(dims), dtype(type), row_stride(stride) {}
+  Tensor(void* memory, const Shape& dims, DType type)
+      : data(memory), shape(dims), dtype(type), row_stride(dims.rank() ? dims[-1] : 1) {}
+  Tensor(void* memory, const Shape& dims, DType type, int64_t stride)
+      : data(memory), shape(dims), dtype(type), row_stride(stride) {}
 
   explicit operator bool() const { return data != nullptr; }
   int64_t cols() const { return shape.rank() ? shape[-1] : 1; }
@@ -59,7 +62,9 @@ struct Tensor {
 
   // The elements as T; T must have the size of the dtype (checked in debug builds).
   template <typename T>
-  T* as() const { return static_cast<T*>(data); }
+  T* as() const {
+    return static_cast<T*>(data);
+  }
   float* f32() const { return static_cast<float*>(data); }
   float* row(int64_t index) const { return f32() + index * row_stride; }  // f32 only
 
@@ -77,7 +82,9 @@ class Buffer {
   std::byte* data() const { return data_.get(); }
   size_t size() const { return size_; }
   template <typename T>
-  T* as() const { return reinterpret_cast<T*>(data_.get()); }
+  T* as() const {
+    return reinterpret_cast<T*>(data_.get());
+  }
 
  private:
   struct Free {
@@ -87,7 +94,8 @@ class Buffer {
   size_t size_ = 0;
 };
 
-// 16-bit floats. bf16 rounds to nearest even; f16 follows IEEE 754 (subnormals kept, overflow to infinity).
+// 16-bit floats. bf16 rounds to nearest even; f16 follows IEEE 754 (subnormals kept, overflow to
+// infinity).
 float f16_to_f32(uint16_t bits);
 uint16_t f32_to_f16(float value);
 inline float bf16_to_f32(uint16_t bits) {

@@ -9,7 +9,8 @@ namespace parley::nn {
 
 namespace {
 
-// How often an idle thread looks for work before it sleeps (about 50 us), and a waiting caller before it offers its processor.
+// How often an idle thread looks for work before it sleeps (about 50 us), and a waiting caller
+// before it offers its processor.
 constexpr int kSpins = 1500;
 
 void pause() { __builtin_ia32_pause(); }
@@ -31,11 +32,13 @@ ThreadTeam::~ThreadTeam() {
   wake_.notify_all();
 }
 
-// Loops are numbered; ticket_ = number << 32 | next index. loop_ is written only while the ticket is closed, and a thread calls
-// what it says only after taking an index, which keeps the loop from ending.
+// Loops are numbered; ticket_ = number << 32 | next index. loop_ is written only while the ticket
+// is closed, and a thread calls what it says only after taking an index, which keeps the loop from
+// ending.
 void ThreadTeam::run_shared(int64_t count, const void* callable, Call call) {
   const uint64_t number = (ticket_.load(std::memory_order_relaxed) >> 32) + 1;
-  ticket_.store(number << 32 | kIndexMask);  // closed: nobody takes an index while the loop is exchanged
+  ticket_.store(number << 32 |
+                kIndexMask);  // closed: nobody takes an index while the loop is exchanged
   loop_.callable.store(callable, std::memory_order_relaxed);
   loop_.call.store(call, std::memory_order_relaxed);
   loop_.count.store(count, std::memory_order_release);
@@ -61,10 +64,13 @@ void ThreadTeam::run_shared(int64_t count, const void* callable, Call call) {
 bool ThreadTeam::work(int thread) {
   uint64_t ticket = ticket_.load();
   while (static_cast<int64_t>(ticket & kIndexMask) < loop_.count.load(std::memory_order_acquire)) {
-    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) continue;
+    if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+                                       std::memory_order_acquire))
+      continue;
     const auto index = static_cast<int64_t>(ticket & kIndexMask);
     try {
-      loop_.call.load(std::memory_order_relaxed)(loop_.callable.load(std::memory_order_relaxed), index, thread);
+      loop_.call.load(std::memory_order_relaxed)(loop_.callable.load(std::memory_order_relaxed),
+                                                 index, thread);
     } catch (...) {
       const std::lock_guard lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
@@ -85,7 +91,8 @@ void ThreadTeam::serve(int thread, const std::stop_token& stop) {
       pause();
     } else {
       const uint32_t seen = wake_.load();
-      sleeping_.fetch_add(1);  // before the last look: either it sees the new loop, or the caller sees a sleeper
+      sleeping_.fetch_add(
+          1);  // before the last look: either it sees the new loop, or the caller sees a sleeper
       if (!work(thread) && !stop.stop_requested()) wake_.wait(seen);
       sleeping_.fetch_sub(1);
       idle = 0;

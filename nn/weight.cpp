@@ -50,14 +50,18 @@ Compute compute_for(Precision precision, Rows rows) {
     case Precision::kF32:
       return many ? Compute::kF32Many : Compute::kF32Few;
     case Precision::kBF16:
-      if (isa() < Isa::kAvx512) throw Error("precision bf16", "this processor lacks AVX-512", "use --precision auto");
+      if (isa() < Isa::kAvx512)
+        throw Error("precision bf16", "this processor lacks AVX-512", "use --precision auto");
       return many ? Compute::kBF16Many : Compute::kBF16Few;
     case Precision::kInt8:
       return Compute::kInt8;
     case Precision::kAuto:
       break;
   }
-  if (many) return isa() >= Isa::kAmx ? Compute::kBF16Many : isa() >= Isa::kVnni ? Compute::kInt8 : Compute::kF32Many;
+  if (many)
+    return isa() >= Isa::kAmx    ? Compute::kBF16Many
+           : isa() >= Isa::kVnni ? Compute::kInt8
+                                 : Compute::kF32Many;
   return isa() >= Isa::kAvx2 ? Compute::kInt8 : Compute::kF32Few;
 }
 
@@ -73,7 +77,8 @@ class Rows32 {
     for (const auto& part : source_.parts) {
       if (n < part.matrix.shape[0]) {
         const int64_t inputs = part.matrix.shape[1];
-        const auto* data = part.matrix.as<std::byte>() + n * inputs * static_cast<int64_t>(size_of(part.matrix.dtype));
+        const auto* data = part.matrix.as<std::byte>() +
+                           n * inputs * static_cast<int64_t>(size_of(part.matrix.dtype));
         if (part.matrix.dtype == DType::kF32) return reinterpret_cast<const float*>(data);
         if (part.matrix.dtype == DType::kF16) {
           kernels::f16_to_f32_row(reinterpret_cast<const uint16_t*>(data), inputs, buffer);
@@ -93,16 +98,20 @@ class Rows32 {
 
 constexpr int64_t kPackPanels = 8;  // that one thread packs at a time
 
-bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
+bool is_float(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+}
 
 void check(const WeightSource& source, int64_t inputs) {
   for (const auto& [matrix, bias] : source.parts) {
     if (matrix.shape.rank() != 2 || matrix.shape[1] != inputs || !is_float(matrix.dtype)) {
-      throw Error("weight", "expected a matrix of floats with " + std::to_string(inputs) + " inputs, got " +
-                                std::string(name_of(matrix.dtype)) + " " + matrix.shape.str());
+      throw Error("weight", "expected a matrix of floats with " + std::to_string(inputs) +
+                                " inputs, got " + std::string(name_of(matrix.dtype)) + " " +
+                                matrix.shape.str());
     }
     if (bias && (bias.shape != Shape{matrix.shape[0]} || !is_float(bias.dtype))) {
-      throw Error("weight", "bias " + bias.shape.str() + " does not belong to matrix " + matrix.shape.str());
+      throw Error("weight",
+                  "bias " + bias.shape.str() + " does not belong to matrix " + matrix.shape.str());
     }
   }
 }
@@ -131,18 +140,21 @@ Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team) : 
 }
 
 void Weight::pack_onednn(const WeightSource& source, ThreadTeam& team) {
-  const Buffer whole = Buffer::uninitialized(static_cast<size_t>(outputs_ * inputs_) * sizeof(float));
+  const Buffer whole =
+      Buffer::uninitialized(static_cast<size_t>(outputs_ * inputs_) * sizeof(float));
   const Rows32 source_rows(source);
   constexpr int64_t kRows = 64;
   team.run((outputs_ + kRows - 1) / kRows, [&](int64_t block, int) {
     for (int64_t n = block * kRows; n < std::min((block + 1) * kRows, outputs_); ++n) {
       float* target = whole.as<float>() + n * inputs_;
       const float* values = source_rows.row(n, target);
-      if (values != target) std::memcpy(target, values, static_cast<size_t>(inputs_) * sizeof(float));
+      if (values != target)
+        std::memcpy(target, values, static_cast<size_t>(inputs_) * sizeof(float));
     }
   });
-  matrix_ = std::make_shared<onednn::Matrix>(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32),
-                                             compute_ == Compute::kF32Many ? DType::kF32 : DType::kBF16);
+  matrix_ =
+      std::make_shared<onednn::Matrix>(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32),
+                                       compute_ == Compute::kF32Many ? DType::kF32 : DType::kBF16);
 }
 
 void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
@@ -155,13 +167,16 @@ void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
   team.run((panels + kPackPanels - 1) / kPackPanels, [&](int64_t block, int) {
     std::vector<float> buffer(static_cast<size_t>(inputs_));
     std::vector<int8_t> quantized(static_cast<size_t>(padded));
-    for (int64_t n = block * kPackPanels * kPanel; n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
+    for (int64_t n = block * kPackPanels * kPanel;
+         n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
       std::fill(quantized.begin(), quantized.end(), int8_t{0});
       if (n < outputs_) {
-        kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(), scale_.as<float>() + n, sum_.as<int32_t>() + n);
+        kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(),
+                                  scale_.as<float>() + n, sum_.as<int32_t>() + n);
       }
       int8_t* target = panels_.as<int8_t>() + n / kPanel * kPanel * padded + n % kPanel * 4;
-      for (int64_t k = 0; k < padded; k += 4) std::memcpy(target + k * kPanel, quantized.data() + k, 4);
+      for (int64_t k = 0; k < padded; k += 4)
+        std::memcpy(target + k * kPanel, quantized.data() + k, 4);
     }
   });
 }
@@ -174,11 +189,13 @@ void Weight::pack_float(const WeightSource& source, ThreadTeam& team) {
   const std::vector<float> zeros(static_cast<size_t>(inputs_));
   team.run((panels + kPackPanels - 1) / kPackPanels, [&](int64_t block, int) {
     std::vector<float> buffer(static_cast<size_t>(inputs_));
-    for (int64_t n = block * kPackPanels * kPanel; n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
+    for (int64_t n = block * kPackPanels * kPanel;
+         n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
       const float* values = n < outputs_ ? rows.row(n, buffer.data()) : zeros.data();
       const int64_t at = n / kPanel * kPanel * inputs_ + n % kPanel;
       if (bf16) {
-        for (int64_t k = 0; k < inputs_; ++k) panels_.as<uint16_t>()[at + k * kPanel] = f32_to_bf16(values[k]);
+        for (int64_t k = 0; k < inputs_; ++k)
+          panels_.as<uint16_t>()[at + k * kPanel] = f32_to_bf16(values[k]);
       } else {
         for (int64_t k = 0; k < inputs_; ++k) panels_.as<float>()[at + k * kPanel] = values[k];
       }
@@ -187,7 +204,8 @@ void Weight::pack_float(const WeightSource& source, ThreadTeam& team) {
 }
 
 size_t Weight::bytes() const {
-  return bias_.size() + panels_.size() + scale_.size() + sum_.size() + (matrix_ ? matrix_->bytes() : 0);
+  return bias_.size() + panels_.size() + scale_.size() + sum_.size() +
+         (matrix_ ? matrix_->bytes() : 0);
 }
 
 }  // namespace parley::nn

@@ -14,27 +14,31 @@ namespace onednn {
 class Matrix;
 }
 
-// --precision: how products are computed. kAuto is what is fastest on this CPU at nearly the same accuracy.
+// --precision: how products are computed. kAuto is what is fastest on this CPU at nearly the same
+// accuracy.
 enum class Precision { kAuto, kF32, kBF16, kInt8 };
 std::string_view name_of(Precision precision);
 
-// How a matrix will be used: with many rows at once (an encoder's 1500 positions) or with few (a decoder's tokens).
+// How a matrix will be used: with many rows at once (an encoder's 1500 positions) or with few (a
+// decoder's tokens).
 enum class Rows { kMany, kFew };
 
-// How a product is computed and what its weights are stored as. Whatever the kind, activations come in and go out as f32,
-// except between products of kBF16Many, where they are bf16.
+// How a product is computed and what its weights are stored as. Whatever the kind, activations come
+// in and go out as f32, except between products of kBF16Many, where they are bf16.
 enum class Compute {
   kF32Many,   // oneDNN, f32
   kBF16Many,  // oneDNN, bf16 (AMX tiles where the CPU has them)
   kF32Few,    // our kernels, f32
   kBF16Few,   // our kernels, bf16 weights times f32
-  kInt8,      // our kernels, int8 weights (a scale for each output) times activations quantized to 8 bits row by row
+  kInt8,  // our kernels, int8 weights (a scale for each output) times activations quantized to 8
+          // bits row by row
 };
 // Throws Error when this CPU cannot do it: bf16 needs AVX-512.
 Compute compute_for(Precision precision, Rows rows);
 std::string_view name_of(Compute compute);
 
-// The data that a Weight is packed from: matrices [outputs_i, inputs] one under another, with a bias each or none.
+// The data that a Weight is packed from: matrices [outputs_i, inputs] one under another, with a
+// bias each or none.
 struct WeightSource {
   struct Part {
     Tensor matrix;     // f32, f16 or bf16, contiguous [outputs, inputs]
@@ -54,7 +58,9 @@ class Weight {
   int64_t inputs() const { return inputs_; }
   Compute compute() const { return compute_; }
   // What activations are best kept as around this weight: kBF16 for Compute::kBF16Many, else kF32.
-  DType activation_type() const { return compute_ == Compute::kBF16Many ? DType::kBF16 : DType::kF32; }
+  DType activation_type() const {
+    return compute_ == Compute::kBF16Many ? DType::kBF16 : DType::kF32;
+  }
   size_t bytes() const;
 
  private:
@@ -66,11 +72,11 @@ class Weight {
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;
   Compute compute_ = Compute::kF32Few;
-  Buffer bias_;                                  // f32, padded to whole panels
-  Buffer panels_;                                // kF32Few, kBF16Few, kInt8 (nn/kernels.h)
-  Buffer scale_;                                 // kInt8: f32, one for each output
-  Buffer sum_;                                   // kInt8: i32
-  std::shared_ptr<const onednn::Matrix> matrix_; // kF32Many, kBF16Many
+  Buffer bias_;                                   // f32, padded to whole panels
+  Buffer panels_;                                 // kF32Few, kBF16Few, kInt8 (nn/kernels.h)
+  Buffer scale_;                                  // kInt8: f32, one for each output
+  Buffer sum_;                                    // kInt8: i32
+  std::shared_ptr<const onednn::Matrix> matrix_;  // kF32Many, kBF16Many
 };
 
 }  // namespace parley::nn

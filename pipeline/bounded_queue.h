@@ -26,7 +26,8 @@ class BoundedQueue {
     return true;
   }
 
-  // Waits for an item. Nothing: the queue was closed and is empty. Throws what fail() was given, once all items are taken.
+  // Waits for an item. Nothing: the queue was closed and is empty. Throws what fail() was given,
+  // once all items are taken.
   std::optional<T> pop() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !items_.empty() || closed_; });

@@ -11,13 +11,16 @@ namespace {
 
 std::vector<int32_t> token_list(const stage::Stage& stage, const char* key, int64_t vocab_size) {
   std::vector<int32_t> tokens;
-  for (const int64_t id : stage.config_ints(key, 0, vocab_size - 1)) tokens.push_back(static_cast<int32_t>(id));
+  for (const int64_t id : stage.config_ints(key, 0, vocab_size - 1))
+    tokens.push_back(static_cast<int32_t>(id));
   return tokens;
 }
 
 std::string trimmed(const std::string& text) {
   const auto begin = text.find_first_not_of(" \t\n\r");
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t\n\r") - begin + 1);
+  return begin == std::string::npos
+             ? ""
+             : text.substr(begin, text.find_last_not_of(" \t\n\r") - begin + 1);
 }
 
 std::shared_ptr<const decoder::LogitRules> logit_rules(const SpeechModel& model, bool timestamps) {
@@ -28,8 +31,10 @@ std::shared_ptr<const decoder::LogitRules> logit_rules(const SpeechModel& model,
   rules->no_timestamps = special.no_timestamps;
   rules->timestamp_begin = special.timestamp_begin;
   rules->suppressed = token_list(stage, "suppress_tokens", model.decoder.vocab_size());
-  rules->suppressed_at_begin = token_list(stage, "begin_suppress_tokens", model.decoder.vocab_size());
-  rules->max_initial_timestamp_index = static_cast<int>(stage.config_int("max_initial_timestamp_index", 0, text::kTimestampTokens));
+  rules->suppressed_at_begin =
+      token_list(stage, "begin_suppress_tokens", model.decoder.vocab_size());
+  rules->max_initial_timestamp_index =
+      static_cast<int>(stage.config_int("max_initial_timestamp_index", 0, text::kTimestampTokens));
   rules->timestamps = timestamps;
   return rules;
 }
@@ -37,22 +42,32 @@ std::shared_ptr<const decoder::LogitRules> logit_rules(const SpeechModel& model,
 }  // namespace
 
 DecodePolicy::DecodePolicy(const SpeechModel& model, const TranscribeOptions& options)
-    : model_(model), options_(options), language_(options.language), rules_(logit_rules(model, options.timestamps)) {
+    : model_(model),
+      options_(options),
+      language_(options.language),
+      rules_(logit_rules(model, options.timestamps)) {
   const std::string& name = model.files.name();
   if (!model.multilingual) {
-    if (!language_.empty() && language_ != "en") throw Error(name, "hears English only, not '" + language_ + "'", "use a multilingual model");
-    if (options.task == Task::kTranslate) throw Error(name, "cannot translate: it knows English only", "use a multilingual model");
+    if (!language_.empty() && language_ != "en")
+      throw Error(name, "hears English only, not '" + language_ + "'", "use a multilingual model");
+    if (options.task == Task::kTranslate)
+      throw Error(name, "cannot translate: it knows English only", "use a multilingual model");
     language_ = "en";
-  } else if (!language_.empty() && model.tokenizer.special().language(language_) == text::kNoToken) {
+  } else if (!language_.empty() &&
+             model.tokenizer.special().language(language_) == text::kNoToken) {
     throw Error(name, "does not know the language '" + language_ + "'");
   }
-  if (options.temperatures.empty()) throw Error("temperatures", "none given", "0 is greedy or beam search");
-  if (const std::string prompt = trimmed(options.prompt); !prompt.empty()) initial_prompt_ = model.tokenizer.encode(" " + prompt);
+  if (options.temperatures.empty())
+    throw Error("temperatures", "none given", "0 is greedy or beam search");
+  if (const std::string prompt = trimmed(options.prompt); !prompt.empty())
+    initial_prompt_ = model.tokenizer.encode(" " + prompt);
 }
 
 int DecodePolicy::sequences() const {
-  const bool samples = std::any_of(options_.temperatures.begin(), options_.temperatures.end(), [](float t) { return t > 0; });
-  const bool searches = std::find(options_.temperatures.begin(), options_.temperatures.end(), 0.f) != options_.temperatures.end();
+  const bool samples = std::any_of(options_.temperatures.begin(), options_.temperatures.end(),
+                                   [](float t) { return t > 0; });
+  const bool searches = std::find(options_.temperatures.begin(), options_.temperatures.end(),
+                                  0.f) != options_.temperatures.end();
   return std::max({1, samples ? options_.best_of : 1, searches ? options_.beam : 1});
 }
 
@@ -67,7 +82,8 @@ std::vector<int32_t> DecodePolicy::start_sequence() const {
   return tokens;
 }
 
-decoder::DecodeTask DecodePolicy::task(std::shared_ptr<const decoder::CrossState> cross, std::span<const int32_t> prompt, int attempt,
+decoder::DecodeTask DecodePolicy::task(std::shared_ptr<const decoder::CrossState> cross,
+                                       std::span<const int32_t> prompt, int attempt,
                                        uint64_t window) const {
   const int64_t context = model_.decoder.cache_shape().max_positions;
   decoder::DecodeTask task;
@@ -88,20 +104,26 @@ decoder::DecodeTask DecodePolicy::task(std::shared_ptr<const decoder::CrossState
   task.patience = options_.patience;
   task.length_penalty = options_.length_penalty;
   task.max_tokens = static_cast<int>(context / 2);
-  task.seed = (options_.seed * 0x9E3779B97F4A7C15u + window) * 0x9E3779B97F4A7C15u + static_cast<uint64_t>(attempt);
+  task.seed = (options_.seed * 0x9E3779B97F4A7C15u + window) * 0x9E3779B97F4A7C15u +
+              static_cast<uint64_t>(attempt);
   return task;
 }
 
 bool DecodePolicy::is_silence(const decoder::DecodeResult& result) const {
-  return result.no_speech_prob > options_.no_speech_threshold && result.avg_logprob <= options_.logprob_threshold;
+  return result.no_speech_prob > options_.no_speech_threshold &&
+         result.avg_logprob <= options_.logprob_threshold;
 }
 
 bool DecodePolicy::accepts(const decoder::DecodeResult& result) const {
-  if (result.no_speech_prob > options_.no_speech_threshold && result.avg_logprob < options_.logprob_threshold) return true;
+  if (result.no_speech_prob > options_.no_speech_threshold &&
+      result.avg_logprob < options_.logprob_threshold)
+    return true;
   return result.avg_logprob >= options_.logprob_threshold &&
          text::compression_ratio(text_of(result.tokens)) <= options_.compression_ratio_threshold;
 }
 
-std::string DecodePolicy::text_of(std::span<const int32_t> tokens) const { return trimmed(model_.tokenizer.decode(tokens)); }
+std::string DecodePolicy::text_of(std::span<const int32_t> tokens) const {
+  return trimmed(model_.tokenizer.decode(tokens));
+}
 
 }  // namespace parley::pipeline

@@ -29,10 +29,11 @@ class DecodePolicy {
   int sequences() const;  // that one window needs at most
   int attempts() const { return static_cast<int>(options_.temperatures.size()); }
 
-  // The task for a window at attempt 0, 1, ... of its temperatures. prompt: tokens of what was said before; the last
-  // half context of them counts. window: what keys its random numbers, e.g. its number in the file.
-  decoder::DecodeTask task(std::shared_ptr<const decoder::CrossState> cross, std::span<const int32_t> prompt, int attempt,
-                           uint64_t window) const;
+  // The task for a window at attempt 0, 1, ... of its temperatures. prompt: tokens of what was said
+  // before; the last half context of them counts. window: what keys its random numbers, e.g. its
+  // number in the file.
+  decoder::DecodeTask task(std::shared_ptr<const decoder::CrossState> cross,
+                           std::span<const int32_t> prompt, int attempt, uint64_t window) const;
   // Good enough, or is the next temperature to be tried?
   bool accepts(const decoder::DecodeResult& result) const;
   // Did the model hear no speech in the window?

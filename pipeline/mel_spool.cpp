@@ -22,13 +22,17 @@ MelSpool::MelSpool(int64_t n_mels) : n_mels_(n_mels), file_(std::tmpfile()) {
 }
 
 void MelSpool::append(const nn::Tensor& frames) {
-  if (fseeko(file_.get(), 0, SEEK_END) != 0 || std::fwrite(frames.data, 1, frames.bytes(), file_.get()) != frames.bytes()) fail("cannot write");
+  if (fseeko(file_.get(), 0, SEEK_END) != 0 ||
+      std::fwrite(frames.data, 1, frames.bytes(), file_.get()) != frames.bytes())
+    fail("cannot write");
   frames_ += frames.rows();
 }
 
 void MelSpool::read(int64_t begin, const nn::Tensor& out) const {
   const auto offset = static_cast<off_t>(begin * n_mels_ * static_cast<int64_t>(sizeof(float)));
-  if (fseeko(file_.get(), offset, SEEK_SET) != 0 || std::fread(out.data, 1, out.bytes(), file_.get()) != out.bytes()) fail("cannot read");
+  if (fseeko(file_.get(), offset, SEEK_SET) != 0 ||
+      std::fread(out.data, 1, out.bytes(), file_.get()) != out.bytes())
+    fail("cannot read");
 }
 
 }  // namespace parley::pipeline

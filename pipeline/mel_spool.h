@@ -1,5 +1,5 @@
-// The raw log-mel of a whole recording, written once and read in any order: in an unlinked temporary file, since three hours
-// of it are 350 MB.
+// The raw log-mel of a whole recording, written once and read in any order: in an unlinked
+// temporary file, since three hours of it are 350 MB.
 #pragma once
 
 #include <cstdint>

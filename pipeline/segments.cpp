@@ -12,22 +12,26 @@ constexpr double kTimestampStep = 0.02;  // seconds
 
 std::string trimmed(const std::string& text) {
   const auto begin = text.find_first_not_of(' ');
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+  return begin == std::string::npos ? ""
+                                    : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
 }  // namespace
 
-WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::DecodeResult& result, double start, double length,
-                              Unfinished unfinished) {
+WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::DecodeResult& result,
+                              double start, double length, Unfinished unfinished) {
   const int32_t first = tokenizer.special().timestamp_begin;
   const std::vector<int32_t>& tokens = result.tokens;
   const auto is_timestamp = [&](size_t i) { return tokens[i] >= first; };
-  const auto seconds = [&](int32_t token) { return static_cast<double>(token - first) * kTimestampStep; };
+  const auto seconds = [&](int32_t token) {
+    return static_cast<double>(token - first) * kTimestampStep;
+  };
   const double compression_ratio = text::compression_ratio(trimmed(tokenizer.decode(tokens)));
 
   WindowSegments window{.segments = {}, .advance = length};
   const auto add = [&](double from, double to, size_t begin, size_t end) {
-    const std::vector<int32_t> part(tokens.begin() + static_cast<int64_t>(begin), tokens.begin() + static_cast<int64_t>(end));
+    const std::vector<int32_t> part(tokens.begin() + static_cast<int64_t>(begin),
+                                    tokens.begin() + static_cast<int64_t>(end));
     std::string text = tokenizer.decode(part);
     if (trimmed(text).empty() || to <= from) return;
     window.segments.push_back({.id = 0,
@@ -66,7 +70,8 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
   }
   if (!single_ending) {
     window.advance = seconds(tokens[last_pair - 1]);
-    if (unfinished == Unfinished::kKeep && begin < count) add(seconds(tokens[begin]), length, begin, count);
+    if (unfinished == Unfinished::kKeep && begin < count)
+      add(seconds(tokens[begin]), length, begin, count);
   }
   return window;
 }

@@ -13,18 +13,18 @@ namespace parley::pipeline {
 
 struct WindowSegments {
   std::vector<Segment> segments;
-  // Where the next window starts, in seconds after this one: the last timestamp when the text after it is unfinished,
-  // else the window's length.
+  // Where the next window starts, in seconds after this one: the last timestamp when the text after
+  // it is unfinished, else the window's length.
   double advance = 0;
 };
 
-// What becomes of text that no closing timestamp follows a pair of timestamps for: the sequential strategy hears it again in its
-// next window, the windows strategy keeps it.
+// What becomes of text that no closing timestamp follows a pair of timestamps for: the sequential
+// strategy hears it again in its next window, the windows strategy keeps it.
 enum class Unfinished { kDrop, kKeep };
 
 // Cuts at pairs of timestamps. start: of the window, seconds; length: of the audio in it.
 // Reference: openai/whisper transcribe.py, the loop over `consecutive`.
-WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::DecodeResult& result, double start, double length,
-                              Unfinished unfinished);
+WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::DecodeResult& result,
+                              double start, double length, Unfinished unfinished);
 
 }  // namespace parley::pipeline

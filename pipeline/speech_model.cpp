@@ -14,7 +14,9 @@ dsp::LogMel front_end(const stage::Model& model) {
   const stage::Stage& stage = model.stage("frontend");
   stage.require_kind("log_mel");
   const int rate = static_cast<int>(stage.config_int("sample_rate", 1, 1 << 20));
-  if (rate != dsp::kSampleRate) throw Error(model.path().string(), "its front end wants " + std::to_string(rate) + " Hz; only 16000 is known");
+  if (rate != dsp::kSampleRate)
+    throw Error(model.path().string(),
+                "its front end wants " + std::to_string(rate) + " Hz; only 16000 is known");
   return dsp::LogMel({.sample_rate = rate,
                       .n_fft = static_cast<int>(stage.config_int("n_fft", 2, 1 << 16)),
                       .hop_length = static_cast<int>(stage.config_int("hop_length", 1, 1 << 16)),
@@ -25,26 +27,33 @@ dsp::LogMel front_end(const stage::Model& model) {
 
 void check_fit(const SpeechModel& model) {
   const std::string where = model.files.path().string();
-  if (model.encoder.n_mels() != model.log_mel.config().n_mels) throw Error(where, "the front end and the encoder disagree about mel bands");
-  if (model.encoder.d_model() != model.decoder.d_model()) throw Error(where, "the encoder and the decoder disagree about d_model");
+  if (model.encoder.n_mels() != model.log_mel.config().n_mels)
+    throw Error(where, "the front end and the encoder disagree about mel bands");
+  if (model.encoder.d_model() != model.decoder.d_model())
+    throw Error(where, "the encoder and the decoder disagree about d_model");
   if (model.encoder.frames() * model.log_mel.config().hop_length != 30 * dsp::kSampleRate) {
     throw Error(where, "its windows are not 30 s");
   }
   if (model.tokenizer.size() > model.decoder.vocab_size()) {
-    throw Error(where, "the tokenizer has " + std::to_string(model.tokenizer.size()) + " tokens, the decoder only " +
+    throw Error(where, "the tokenizer has " + std::to_string(model.tokenizer.size()) +
+                           " tokens, the decoder only " +
                            std::to_string(model.decoder.vocab_size()));
   }
-  if (model.tokenizer.special().timestamp_begin + text::kTimestampTokens > model.decoder.vocab_size()) {
+  if (model.tokenizer.special().timestamp_begin + text::kTimestampTokens >
+      model.decoder.vocab_size()) {
     throw Error(where, "the decoder's vocabulary has no room for the timestamps");
   }
 }
 
 }  // namespace
 
-std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path& folder, nn::Precision precision, int threads) {
+std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path& folder,
+                                                     nn::Precision precision, int threads) {
   nn::ThreadTeam team(threads);
   stage::Model files = stage::Model::open(folder);
-  if (files.kind() != "stt") throw Error(folder.string(), "is a model of kind '" + files.kind() + "', not speech to text (stt)");
+  if (files.kind() != "stt")
+    throw Error(folder.string(),
+                "is a model of kind '" + files.kind() + "', not speech to text (stt)");
   const stage::Stage& encoder_stage = files.stage("encoder");
   const stage::Stage& decoder_stage = files.stage("decoder");
   encoder_stage.require_kind("whisper_encoder");
@@ -68,7 +77,8 @@ std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path
   reader.join();
   if (error) std::rethrow_exception(error);
 
-  const bool multilingual = decoder_stage.config_bool("is_multilingual") && !tokenizer->special().languages.empty();
+  const bool multilingual =
+      decoder_stage.config_bool("is_multilingual") && !tokenizer->special().languages.empty();
   auto model = std::make_shared<SpeechModel>(SpeechModel{.files = std::move(files),
                                                          .precision = precision,
                                                          .log_mel = std::move(log_mel),

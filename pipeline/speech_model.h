@@ -24,9 +24,10 @@ struct SpeechModel {
   text::Tokenizer tokenizer;
   bool multilingual;
 
-  // Opens a model folder and packs its weights. threads: for packing; 0: all processors. Throws Error: not a model, not
-  // speech to text, damaged, or its stages do not fit together.
-  static std::shared_ptr<const SpeechModel> load(const std::filesystem::path& folder, nn::Precision precision = nn::Precision::kAuto,
+  // Opens a model folder and packs its weights. threads: for packing; 0: all processors. Throws
+  // Error: not a model, not speech to text, damaged, or its stages do not fit together.
+  static std::shared_ptr<const SpeechModel> load(const std::filesystem::path& folder,
+                                                 nn::Precision precision = nn::Precision::kAuto,
                                                  int threads = 0);
 };
 

@@ -9,8 +9,9 @@ namespace parley::pipeline {
 
 namespace {
 
-constexpr double kSlack = 1.0;      // seconds around the overlap in which words still count as inside
-constexpr double kTolerance = 2.5;  // seconds by which the times of one word may differ between the windows
+constexpr double kSlack = 1.0;  // seconds around the overlap in which words still count as inside
+constexpr double kTolerance =
+    2.5;  // seconds by which the times of one word may differ between the windows
 
 // Case and punctuation differ between windows; letters and digits do not.
 std::string bare(const std::string& word) {
@@ -38,7 +39,8 @@ Range words_in(std::span<const TimedWord> words, double start, double end) {
   return {static_cast<size_t>(begin - words.begin()), static_cast<size_t>(stop - words.begin())};
 }
 
-Seam cut_by_time(std::span<const TimedWord> earlier, std::span<const TimedWord> later, double time) {
+Seam cut_by_time(std::span<const TimedWord> earlier, std::span<const TimedWord> later,
+                 double time) {
   const auto before = [time](const TimedWord& word) { return word.middle() < time; };
   const auto keep = std::find_if_not(earlier.begin(), earlier.end(), before) - earlier.begin();
   const auto from = std::find_if_not(later.begin(), later.end(), before) - later.begin();
@@ -47,21 +49,25 @@ Seam cut_by_time(std::span<const TimedWord> earlier, std::span<const TimedWord> 
 
 }  // namespace
 
-Seam find_seam(std::span<const TimedWord> earlier, std::span<const TimedWord> later, double overlap_start, double overlap_end) {
+Seam find_seam(std::span<const TimedWord> earlier, std::span<const TimedWord> later,
+               double overlap_start, double overlap_end) {
   const double middle = (overlap_start + overlap_end) / 2;
   const Range a = words_in(earlier, overlap_start - kSlack, overlap_end + kSlack);
   const Range b = words_in(later, overlap_start - kSlack, overlap_end + kSlack);
   const size_t rows = a.end - a.begin;
   const size_t cols = b.end - b.begin;
 
-  // The alignment in order with the highest score: a match is worth 1, less a little for the distance in time.
+  // The alignment in order with the highest score: a match is worth 1, less a little for the
+  // distance in time.
   std::vector<std::string> left;
   std::vector<std::string> right;
   for (size_t i = 0; i < rows; ++i) left.push_back(bare(earlier[a.begin + i].text));
   for (size_t j = 0; j < cols; ++j) right.push_back(bare(later[b.begin + j].text));
   const auto match = [&](size_t i, size_t j) {
     const double apart = std::abs(earlier[a.begin + i].middle() - later[b.begin + j].middle());
-    return !left[i].empty() && left[i] == right[j] && apart <= kTolerance ? 1 - 0.3 * apart / kTolerance : 0.0;
+    return !left[i].empty() && left[i] == right[j] && apart <= kTolerance
+               ? 1 - 0.3 * apart / kTolerance
+               : 0.0;
   };
   std::vector<double> best((rows + 1) * (cols + 1), 0.0);
   const auto at = [&](size_t i, size_t j) -> double& { return best[i * (cols + 1) + j]; };
@@ -76,7 +82,8 @@ Seam find_seam(std::span<const TimedWord> earlier, std::span<const TimedWord> la
   for (size_t i = 0, j = 0; i < rows && j < cols;) {
     const double value = match(i, j);
     if (value > 0 && at(i, j) == at(i + 1, j + 1) + value) {
-      const double distance = std::abs((earlier[a.begin + i].middle() + later[b.begin + j].middle()) / 2 - middle);
+      const double distance =
+          std::abs((earlier[a.begin + i].middle() + later[b.begin + j].middle()) / 2 - middle);
       if (distance < nearest) {
         nearest = distance;
         seam = {a.begin + i + 1, b.begin + j + 1};

@@ -20,8 +20,10 @@ struct Seam {
   size_t from = 0;
 };
 
-// The words near the overlap [overlap_start, overlap_end) are aligned by text and time; the matched pair nearest its middle is the
-// seam: the earlier window's word stays, the later one's goes. Without a match, words are cut at the middle by time.
-Seam find_seam(std::span<const TimedWord> earlier, std::span<const TimedWord> later, double overlap_start, double overlap_end);
+// The words near the overlap [overlap_start, overlap_end) are aligned by text and time; the matched
+// pair nearest its middle is the seam: the earlier window's word stays, the later one's goes.
+// Without a match, words are cut at the middle by time.
+Seam find_seam(std::span<const TimedWord> earlier, std::span<const TimedWord> later,
+               double overlap_start, double overlap_end);
 
 }  // namespace parley::pipeline

@@ -1,4 +1,5 @@
-// The two ways through a recording (docs/architecture.md). Each belongs to one call of Transcriber::transcribe.
+// The two ways through a recording (docs/architecture.md). Each belongs to one call of
+// Transcriber::transcribe.
 #pragma once
 
 #include "nn/context.h"
@@ -7,12 +8,14 @@
 namespace parley::pipeline {
 
 // Windows cut by a causal planner, decoded together, joined where they overlap.
-Transcript transcribe_windows(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio, const TranscribeOptions& options,
-                              const TranscribeEvents& events, const std::stop_token& stop, Timings& timings);
+Transcript transcribe_windows(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio,
+                              const TranscribeOptions& options, const TranscribeEvents& events,
+                              const std::stop_token& stop, Timings& timings);
 
 // The published algorithm: each window starts where the last timestamp of the one before was.
 // Reference: openai/whisper transcribe.py.
-Transcript transcribe_sequential(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio, const TranscribeOptions& options,
-                                 const TranscribeEvents& events, Timings& timings);
+Transcript transcribe_sequential(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio,
+                                 const TranscribeOptions& options, const TranscribeEvents& events,
+                                 Timings& timings);
 
 }  // namespace parley::pipeline

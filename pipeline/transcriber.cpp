@@ -19,17 +19,19 @@ void check(const TranscribeOptions& options) {
   require(options.batch >= 1 && options.batch <= 64, "batch", "between 1 and 64");
   require(std::isfinite(options.patience) && options.patience > 0, "patience", "above 0");
   require(options.endpoint_silence > 0, "endpoint-silence", "above 0");
-  for (const float t : options.temperatures) require(std::isfinite(t) && t >= 0, "temperature", "0 or above");
+  for (const float t : options.temperatures)
+    require(std::isfinite(t) && t >= 0, "temperature", "0 or above");
 }
 
 }  // namespace
 
-Transcriber::Transcriber(std::shared_ptr<const SpeechModel> model, int threads) : model_(std::move(model)), ctx_({.threads = threads}) {}
+Transcriber::Transcriber(std::shared_ptr<const SpeechModel> model, int threads)
+    : model_(std::move(model)), ctx_({.threads = threads}) {}
 
 Transcriber::~Transcriber() = default;
 
-Transcript Transcriber::transcribe(dsp::AudioReader audio, const TranscribeOptions& options, const TranscribeEvents& events,
-                                   std::stop_token stop) {
+Transcript Transcriber::transcribe(dsp::AudioReader audio, const TranscribeOptions& options,
+                                   const TranscribeEvents& events, std::stop_token stop) {
   check(options);
   ctx_.bind_to_this_thread();
   ctx_.set_stop_token(stop);
@@ -37,9 +39,10 @@ Transcript Transcriber::transcribe(dsp::AudioReader audio, const TranscribeOptio
   Transcript transcript;
   {
     const Stopwatch watch(timings_.wall_seconds);
-    transcript = options.strategy == Strategy::kWindows
-                     ? transcribe_windows(ctx_, *model_, std::move(audio), options, events, stop, timings_)
-                     : transcribe_sequential(ctx_, *model_, std::move(audio), options, events, timings_);
+    transcript =
+        options.strategy == Strategy::kWindows
+            ? transcribe_windows(ctx_, *model_, std::move(audio), options, events, stop, timings_)
+            : transcribe_sequential(ctx_, *model_, std::move(audio), options, events, timings_);
   }
   timings_.audio_seconds = transcript.duration;
   return transcript;

@@ -16,8 +16,10 @@
 namespace parley::pipeline {
 
 enum class Strategy {
-  kWindows,     // windows cut at silences, decoded independently and together, joined where they overlap (docs/architecture.md)
-  kSequential,  // the published algorithm: one window after another, each starting where the last timestamp was
+  kWindows,     // windows cut at silences, decoded independently and together, joined where they
+                // overlap (docs/architecture.md)
+  kSequential,  // the published algorithm: one window after another, each starting where the last
+                // timestamp was
 };
 enum class VadKind { kWebrtc, kOff };
 enum class Task { kTranscribe, kTranslate };  // kTranslate: into English, by multilingual models
@@ -25,23 +27,24 @@ enum class Task { kTranscribe, kTranslate };  // kTranslate: into English, by mu
 // The defaults of openai/whisper's command line.
 struct TranscribeOptions {
   Strategy strategy = Strategy::kWindows;
-  VadKind vad = VadKind::kWebrtc;      // windows only
-  double endpoint_silence = 3;         // seconds of silence that end a window; windows only
-  std::string language = "";           // code; empty: detected from the first window with speech
+  VadKind vad = VadKind::kWebrtc;  // windows only
+  double endpoint_silence = 3;     // seconds of silence that end a window; windows only
+  std::string language = "";       // code; empty: detected from the first window with speech
   Task task = Task::kTranscribe;
-  int beam = 5;                        // at temperature 0; 1: greedy
-  int best_of = 5;                     // samples above temperature 0
+  int beam = 5;     // at temperature 0; 1: greedy
+  int best_of = 5;  // samples above temperature 0
   float patience = 1;
-  float length_penalty = -1;           // negative: by mean log-probability
-  std::vector<float> temperatures = {0, 0.2f, 0.4f, 0.6f, 0.8f, 1};  // the next one is tried when a result fails the thresholds
+  float length_penalty = -1;  // negative: by mean log-probability
+  std::vector<float> temperatures = {
+      0, 0.2f, 0.4f, 0.6f, 0.8f, 1};  // the next one is tried when a result fails the thresholds
   uint64_t seed = 0;
-  std::string prompt = "";             // text that is taken for what was said before
+  std::string prompt = "";                 // text that is taken for what was said before
   bool condition_on_previous_text = true;  // sequential only
   float no_speech_threshold = 0.6f;
   float logprob_threshold = -1;
   float compression_ratio_threshold = 2.4f;
-  int batch = 8;                       // windows decoded together
-  bool timestamps = true;              // the model gives times to segments; false: one segment for each window
+  int batch = 8;           // windows decoded together
+  bool timestamps = true;  // the model gives times to segments; false: one segment for each window
 };
 
 // Where the time went. Stages run beside each other, so their sum may exceed wall_seconds.
@@ -54,13 +57,13 @@ struct Timings {
   double encoder = 0;
   double decoder = 0;
   double stitch = 0;
-  int64_t tokens = 0;   // sampled
+  int64_t tokens = 0;  // sampled
   int64_t windows = 0;
 };
 
 struct TranscribeEvents {
-  std::function<void(const Segment&)> segment = {};    // as soon as it is final, in order
-  std::function<void(double seconds)> progress = {};   // how much of the audio is done
+  std::function<void(const Segment&)> segment = {};   // as soon as it is final, in order
+  std::function<void(double seconds)> progress = {};  // how much of the audio is done
 };
 
 // Belongs to one thread at a time.
@@ -70,9 +73,10 @@ class Transcriber {
   explicit Transcriber(std::shared_ptr<const SpeechModel> model, int threads = 0);
   ~Transcriber();
 
-  // Reads the audio to its end. Throws Error (bad audio, an option the model cannot honour) or Stopped.
-  Transcript transcribe(dsp::AudioReader audio, const TranscribeOptions& options = {}, const TranscribeEvents& events = {},
-                        std::stop_token stop = {});
+  // Reads the audio to its end. Throws Error (bad audio, an option the model cannot honour) or
+  // Stopped.
+  Transcript transcribe(dsp::AudioReader audio, const TranscribeOptions& options = {},
+                        const TranscribeEvents& events = {}, std::stop_token stop = {});
 
   const Timings& timings() const { return timings_; }  // of the last call
   const SpeechModel& model() const { return *model_; }

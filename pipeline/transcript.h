@@ -29,7 +29,8 @@ struct Segment {
   std::vector<Word> words = {};
 };
 
-// A span that gave no text, and why: "vad" (no speech there, not decoded), "no_speech" (the model heard none).
+// A span that gave no text, and why: "vad" (no speech there, not decoded), "no_speech" (the model
+// heard none).
 struct Rejected {
   double start = 0;
   double end = 0;
@@ -38,12 +39,12 @@ struct Rejected {
 };
 
 struct Transcript {
-  double duration = 0;  // seconds of audio
+  double duration = 0;   // seconds of audio
   std::string language;  // code
   float language_probability = 0;
   std::vector<Segment> segments;
-  std::string text;  // of all segments
-  std::vector<Rejected> rejected;  // in order of time
+  std::string text;                  // of all segments
+  std::vector<Rejected> rejected;    // in order of time
   std::vector<std::string> notices;  // what a user should know: damaged samples, a truncated file
 };
 

@@ -11,8 +11,8 @@ struct WindowSource::Front {
   dsp::SampleStore store = {};
 };
 
-WindowSource::WindowSource(dsp::AudioReader audio, const dsp::LogMel& log_mel, int64_t frames, const TranscribeOptions& options,
-                           std::stop_token stop)
+WindowSource::WindowSource(dsp::AudioReader audio, const dsp::LogMel& log_mel, int64_t frames,
+                           const TranscribeOptions& options, std::stop_token stop)
     : audio_(std::move(audio)),
       log_mel_(log_mel),
       frames_(frames),
@@ -58,13 +58,16 @@ void WindowSource::run(const std::stop_token& stop) {
 }
 
 void WindowSource::take_windows() {
-  while (const auto skipped = front_->segmenter.next_skipped()) summary_.skipped.push_back(*skipped);
+  while (const auto skipped = front_->segmenter.next_skipped())
+    summary_.skipped.push_back(*skipped);
   while (const auto window = front_->segmenter.next_window()) {
-    SourceWindow item{*window, std::vector<float>(static_cast<size_t>(frames_) * static_cast<size_t>(log_mel_.config().n_mels))};
+    SourceWindow item{*window, std::vector<float>(static_cast<size_t>(frames_) *
+                                                  static_cast<size_t>(log_mel_.config().n_mels))};
     {
       const Stopwatch watch(summary_.frontend);
-      log_mel_.window(front_->store.view(window->start, window->end),
-                      nn::Tensor(item.mel.data(), {frames_, log_mel_.config().n_mels}, nn::DType::kF32));
+      log_mel_.window(
+          front_->store.view(window->start, window->end),
+          nn::Tensor(item.mel.data(), {frames_, log_mel_.config().n_mels}, nn::DType::kF32));
     }
     if (!queue_.push(std::move(item))) return;
   }
@@ -73,9 +76,11 @@ void WindowSource::take_windows() {
 
 std::vector<std::string> notices_of(const dsp::AudioReader& audio) {
   std::vector<std::string> notices;
-  if (audio.truncated()) notices.emplace_back("the input ends before its header says, or a part of it is damaged");
+  if (audio.truncated())
+    notices.emplace_back("the input ends before its header says, or a part of it is damaged");
   if (audio.non_finite_samples() > 0) {
-    notices.push_back(std::to_string(audio.non_finite_samples()) + " samples that are not numbers were taken for silence");
+    notices.push_back(std::to_string(audio.non_finite_samples()) +
+                      " samples that are not numbers were taken for silence");
   }
   return notices;
 }

@@ -1,5 +1,5 @@
-// The part of the windows strategy that needs no model: reads audio, finds speech, cuts windows, computes their log-mel. Runs
-// in its own thread, a few windows ahead of the decoding.
+// The part of the windows strategy that needs no model: reads audio, finds speech, cuts windows,
+// computes their log-mel. Runs in its own thread, a few windows ahead of the decoding.
 #pragma once
 
 #include <atomic>
@@ -26,7 +26,8 @@ struct SourceWindow {
 
 class WindowSource {
  public:
-  WindowSource(dsp::AudioReader audio, const dsp::LogMel& log_mel, int64_t frames, const TranscribeOptions& options, std::stop_token stop);
+  WindowSource(dsp::AudioReader audio, const dsp::LogMel& log_mel, int64_t frames,
+               const TranscribeOptions& options, std::stop_token stop);
   // Ends the thread; what it was reading is dropped.
   ~WindowSource();
 

@@ -27,8 +27,8 @@ struct DecodedWindow {
   decoder::DecodeResult result;
 };
 
-// The words of segments with their times; until words have times of their own, a segment's time is shared by its words in
-// proportion to their letters.
+// The words of segments with their times; until words have times of their own, a segment's time is
+// shared by its words in proportion to their letters.
 struct SegmentWord {
   TimedWord timed;
   size_t segment;
@@ -41,16 +41,20 @@ std::vector<int32_t> text_tokens(const text::Tokenizer& tokenizer, const Segment
   return tokens;
 }
 
-std::vector<SegmentWord> words_of(const text::Tokenizer& tokenizer, const std::vector<Segment>& segments, const std::string& language) {
+std::vector<SegmentWord> words_of(const text::Tokenizer& tokenizer,
+                                  const std::vector<Segment>& segments,
+                                  const std::string& language) {
   std::vector<SegmentWord> words;
   for (size_t i = 0; i < segments.size(); ++i) {
     const Segment& segment = segments[i];
-    const auto split = text::split_to_word_tokens(tokenizer, text_tokens(tokenizer, segment), language);
+    const auto split =
+        text::split_to_word_tokens(tokenizer, text_tokens(tokenizer, segment), language);
     double total = 0;
     for (const auto& word : split) total += static_cast<double>(word.text.size());
     double time = segment.start;
     for (const auto& word : split) {
-      const double length = (segment.end - segment.start) * static_cast<double>(word.text.size()) / std::max(total, 1.0);
+      const double length = (segment.end - segment.start) * static_cast<double>(word.text.size()) /
+                            std::max(total, 1.0);
       words.push_back({{word.text, time, time + length}, i, word});
       time += length;
     }
@@ -65,8 +69,8 @@ std::vector<TimedWord> times_of(const std::vector<SegmentWord>& words) {
 }
 
 // The segments cut down to words [begin, end).
-std::vector<Segment> cut(const text::Tokenizer& tokenizer, const std::vector<Segment>& segments, const std::vector<SegmentWord>& words,
-                         size_t begin, size_t end) {
+std::vector<Segment> cut(const text::Tokenizer& tokenizer, const std::vector<Segment>& segments,
+                         const std::vector<SegmentWord>& words, size_t begin, size_t end) {
   std::vector<Segment> kept;
   for (size_t i = begin; i < end;) {
     const size_t segment = words[i].segment;
@@ -92,8 +96,9 @@ std::vector<Segment> cut(const text::Tokenizer& tokenizer, const std::vector<Seg
 // One run over one input.
 class WindowsRun {
  public:
-  WindowsRun(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio, const TranscribeOptions& options,
-             const TranscribeEvents& events, const std::stop_token& stop, Timings& timings)
+  WindowsRun(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio,
+             const TranscribeOptions& options, const TranscribeEvents& events,
+             const std::stop_token& stop, Timings& timings)
       : ctx_(ctx),
         model_(model),
         options_(options),
@@ -131,13 +136,19 @@ class WindowsRun {
     {
       const Stopwatch watch(timings_.encoder);
       const nn::Scope scope(ctx_);
-      const nn::Tensor features = ctx_.allocate({model_.encoder.positions(), model_.encoder.d_model()});
-      model_.encoder.run(ctx_, nn::Tensor(item.mel.data(), {model_.encoder.frames(), model_.encoder.n_mels()}, nn::DType::kF32), features);
+      const nn::Tensor features =
+          ctx_.allocate({model_.encoder.positions(), model_.encoder.d_model()});
+      model_.encoder.run(
+          ctx_,
+          nn::Tensor(item.mel.data(), {model_.encoder.frames(), model_.encoder.n_mels()},
+                     nn::DType::kF32),
+          features);
       entry.cross = model_.decoder.listen(ctx_, features);
     }
     if (policy_.needs_language()) {
       const Stopwatch watch(timings_.decoder);
-      const auto languages = decoder::detect_language(ctx_, model_.decoder, model_.tokenizer.special(), entry.cross);
+      const auto languages =
+          decoder::detect_language(ctx_, model_.decoder, model_.tokenizer.special(), entry.cross);
       policy_.set_language(languages.at(0).code);
       transcript_.language_probability = languages.at(0).probability;
     }
@@ -147,8 +158,8 @@ class WindowsRun {
 
   void submit(int64_t number) {
     const DecodedWindow& entry = windows_.at(number);
-    const int64_t task =
-        search_.submit(policy_.task(entry.cross, policy_.initial_prompt(), entry.attempt, static_cast<uint64_t>(number)));
+    const int64_t task = search_.submit(policy_.task(entry.cross, policy_.initial_prompt(),
+                                                     entry.attempt, static_cast<uint64_t>(number)));
     in_work_[task] = number;
   }
 
@@ -170,7 +181,8 @@ class WindowsRun {
     }
   }
 
-  // Takes over decoded windows in order of time. A window's text is final when the next one is known.
+  // Takes over decoded windows in order of time. A window's text is final when the next one is
+  // known.
   void settle() {
     const Stopwatch watch(timings_.stitch);
     while (!windows_.empty() && windows_.begin()->second.done) {
@@ -179,13 +191,15 @@ class WindowsRun {
       std::vector<Segment> segments;
       const double start = seconds(entry.window.start);
       if (policy_.is_silence(entry.result)) {
-        transcript_.rejected.push_back({start, seconds(entry.window.end), policy_.text_of(entry.result.tokens), "no_speech"});
+        transcript_.rejected.push_back(
+            {start, seconds(entry.window.end), policy_.text_of(entry.result.tokens), "no_speech"});
       } else {
-        segments = segment_window(model_.tokenizer, entry.result, start, seconds(entry.window.end - entry.window.start),
-                                  Unfinished::kKeep)
+        segments = segment_window(model_.tokenizer, entry.result, start,
+                                  seconds(entry.window.end - entry.window.start), Unfinished::kKeep)
                        .segments;
       }
-      for (Segment& segment : segments) segment.end = std::min(segment.end, seconds(entry.window.end));
+      for (Segment& segment : segments)
+        segment.end = std::min(segment.end, seconds(entry.window.end));
       if (entry.window.overlaps_previous) join(segments, start);
       flush();
       open_ = std::move(segments);
@@ -202,7 +216,8 @@ class WindowsRun {
     open_ = cut(model_.tokenizer, open_, earlier, 0, seam.keep);
     segments = cut(model_.tokenizer, segments, later, seam.from, later.size());
     if (!open_.empty() && !segments.empty()) {
-      segments.front().start = std::max(segments.front().start, std::min(open_.back().end, segments.front().end));
+      segments.front().start =
+          std::max(segments.front().start, std::min(open_.back().end, segments.front().end));
     }
   }
 
@@ -226,7 +241,8 @@ class WindowsRun {
     transcript_.language = policy_.language();
     if (!model_.multilingual) transcript_.language_probability = 1;
     transcript_.notices = summary.notices;
-    for (const auto& [start, end] : summary.skipped) transcript_.rejected.push_back({seconds(start), seconds(end), "", "vad"});
+    for (const auto& [start, end] : summary.skipped)
+      transcript_.rejected.push_back({seconds(start), seconds(end), "", "vad"});
     std::stable_sort(transcript_.rejected.begin(), transcript_.rejected.end(),
                      [](const Rejected& a, const Rejected& b) { return a.start < b.start; });
     return std::move(transcript_);
@@ -244,15 +260,16 @@ class WindowsRun {
   int64_t next_window_ = 0;
   std::map<int64_t, DecodedWindow> windows_;  // by number: not settled yet
   std::map<int64_t, int64_t> in_work_;        // task -> window
-  std::vector<Segment> open_;                 // of the last settled window: its end may still change
+  std::vector<Segment> open_;  // of the last settled window: its end may still change
   double open_end_ = 0;
   Transcript transcript_;
 };
 
 }  // namespace
 
-Transcript transcribe_windows(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio, const TranscribeOptions& options,
-                              const TranscribeEvents& events, const std::stop_token& stop, Timings& timings) {
+Transcript transcribe_windows(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio,
+                              const TranscribeOptions& options, const TranscribeEvents& events,
+                              const std::stop_token& stop, Timings& timings) {
   return WindowsRun(ctx, model, std::move(audio), options, events, stop, timings).run();
 }
 

@@ -10,10 +10,12 @@ namespace parley::test {
 // A file or folder of the repository, e.g. source_path("tests/dsp/golden/log_mel.safetensors").
 std::filesystem::path source_path(const std::string& relative);
 
-// A path below the developers' shared folder ($PARLEY_SHARED, else ../shared beside the checkout), or nothing when absent.
-// Tests that need it skip: `const auto model = shared_path("models/pilot-en"); if (!model) GTEST_SKIP() << kNoShared;`
+// A path below the developers' shared folder ($PARLEY_SHARED, else ../shared beside the checkout),
+// or nothing when absent. Tests that need it skip: `const auto model =
+// shared_path("models/pilot-en"); if (!model) GTEST_SKIP() << kNoShared;`
 std::optional<std::filesystem::path> shared_path(const std::string& relative);
-inline constexpr const char* kNoShared = "needs ../shared (corpus and pilot checkpoints), which this machine does not have";
+inline constexpr const char* kNoShared =
+    "needs ../shared (corpus and pilot checkpoints), which this machine does not have";
 
 // An empty folder that is removed with the object.
 class TemporaryFolder {

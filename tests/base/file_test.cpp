@@ -18,7 +18,8 @@ TEST(AtomicFile, AppearsOnlyAfterCommit) {
     file.write("half");
     EXPECT_FALSE(std::filesystem::exists(path));
   }
-  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "an abandoned file leaves nothing behind";
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()))
+      << "an abandoned file leaves nothing behind";
   AtomicFile file(path);
   file.write("whole");
   file.commit();

@@ -28,7 +28,8 @@ TEST(IncludeDirections, FollowTheArchitecture) {
   int files = 0;
   for (const auto& [folder, allowed] : kMayInclude) {
     if (!std::filesystem::exists(test::source_path(folder))) continue;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(test::source_path(folder))) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(test::source_path(folder))) {
       const std::string extension = entry.path().extension();
       if (extension != ".h" && extension != ".cpp") continue;
       ++files;
@@ -37,7 +38,8 @@ TEST(IncludeDirections, FollowTheArchitecture) {
       for (std::string line; std::getline(file, line);) {
         if (!std::regex_search(line, match, include)) continue;
         const std::string target = match[1];
-        EXPECT_TRUE(target == folder || allowed.contains(target)) << entry.path() << " must not include " << target << "/";
+        EXPECT_TRUE(target == folder || allowed.contains(target))
+            << entry.path() << " must not include " << target << "/";
       }
     }
   }
@@ -46,10 +48,12 @@ TEST(IncludeDirections, FollowTheArchitecture) {
 
 // oneDNN, Highway and OpenMP are known in nn/ only.
 TEST(IncludeDirections, MathLibrariesStayInNn) {
-  const std::regex library(R"re(^\s*#\s*(include\s+[<"](oneapi/|dnnl|hwy/|omp\.h|immintrin)|pragma\s+omp))re");
+  const std::regex library(
+      R"re(^\s*#\s*(include\s+[<"](oneapi/|dnnl|hwy/|omp\.h|immintrin)|pragma\s+omp))re");
   for (const auto& [folder, allowed] : kMayInclude) {
     if (folder == "nn" || !std::filesystem::exists(test::source_path(folder))) continue;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(test::source_path(folder))) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(test::source_path(folder))) {
       const std::string extension = entry.path().extension();
       if (extension != ".h" && extension != ".cpp") continue;
       std::ifstream file(entry.path());

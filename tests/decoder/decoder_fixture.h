@@ -22,7 +22,8 @@ struct DecoderFixture {
   text::Tokenizer tokenizer;
   dsp::LogMel log_mel;
 
-  explicit DecoderFixture(const std::string& name, nn::Precision precision = nn::Precision::kF32, int threads = 1)
+  explicit DecoderFixture(const std::string& name, nn::Precision precision = nn::Precision::kF32,
+                          int threads = 1)
       : golden(name),
         ctx({.threads = threads}),
         encoder(golden.model.stage("encoder"), precision, ctx.team()),
@@ -33,7 +34,8 @@ struct DecoderFixture {
   std::shared_ptr<const decoder::CrossState> listen_to_mel(std::vector<float> mel) {
     const nn::Scope scope(ctx);
     const nn::Tensor features = ctx.allocate({encoder.positions(), encoder.d_model()});
-    encoder.run(ctx, nn::Tensor(mel.data(), {encoder.frames(), encoder.n_mels()}, nn::DType::kF32), features);
+    encoder.run(ctx, nn::Tensor(mel.data(), {encoder.frames(), encoder.n_mels()}, nn::DType::kF32),
+                features);
     return decoder.listen(ctx, features);
   }
 
@@ -56,7 +58,8 @@ struct DecoderFixture {
     auto& cross = heard[clip];
     if (!cross) {
       std::vector<float> mel(static_cast<size_t>(encoder.frames() * encoder.n_mels()));
-      log_mel.window(samples(clip), nn::Tensor(mel.data(), {encoder.frames(), encoder.n_mels()}, nn::DType::kF32));
+      log_mel.window(samples(clip),
+                     nn::Tensor(mel.data(), {encoder.frames(), encoder.n_mels()}, nn::DType::kF32));
       cross = listen_to_mel(std::move(mel));
     }
     return cross;

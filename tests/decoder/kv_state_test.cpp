@@ -7,7 +7,8 @@
 namespace parley::decoder {
 namespace {
 
-constexpr CacheShape kShape{.layers = 2, .heads = 2, .head_dim = 16, .max_positions = 100, .f16 = false};
+constexpr CacheShape kShape{
+    .layers = 2, .heads = 2, .head_dim = 16, .max_positions = 100, .f16 = false};
 
 void mark(KvState& state, int slot, float value) {
   state.extend(slot, 1);

@@ -14,10 +14,15 @@ constexpr int32_t kFirst = 13;
 constexpr int32_t kSize = kFirst + 100;
 
 LogitRules rules() {
-  return {.eot = kEot, .no_timestamps = 12, .timestamp_begin = kFirst, .suppressed = {3, 11}, .suppressed_at_begin = {0, kEot}};
+  return {.eot = kEot,
+          .no_timestamps = 12,
+          .timestamp_begin = kFirst,
+          .suppressed = {3, 11},
+          .suppressed_at_begin = {0, kEot}};
 }
 
-std::vector<int32_t> allowed(const LogitRules& rules, const std::vector<int32_t>& sampled, float timestamp_logit = -5.f) {
+std::vector<int32_t> allowed(const LogitRules& rules, const std::vector<int32_t>& sampled,
+                             float timestamp_logit = -5.f) {
   std::vector<float> logits(kSize, 1.f);
   std::fill(logits.begin() + kFirst, logits.end(), timestamp_logit);
   rules.apply(logits, sampled);
@@ -28,7 +33,9 @@ std::vector<int32_t> allowed(const LogitRules& rules, const std::vector<int32_t>
   return tokens;
 }
 
-bool has(const std::vector<int32_t>& tokens, int32_t token) { return std::find(tokens.begin(), tokens.end(), token) != tokens.end(); }
+bool has(const std::vector<int32_t>& tokens, int32_t token) {
+  return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
 
 TEST(LogitRules, BeginWithATimestampOfTheFirstSecond) {
   const auto tokens = allowed(rules(), {});

@@ -1,4 +1,5 @@
-// Every decode that the reference made of the golden models (tests/golden/README.md), by our search.
+// Every decode that the reference made of the golden models (tests/golden/README.md), by our
+// search.
 #include "decoder/search.h"
 
 #include <gtest/gtest.h>
@@ -21,25 +22,29 @@ struct Case {
 
   template <class T>
   T option(const char* name, T missing) const {
-    return options.contains(name) && !options.at(name).is_null() ? options.at(name).get<T>() : missing;
+    return options.contains(name) && !options.at(name).is_null() ? options.at(name).get<T>()
+                                                                 : missing;
   }
 };
 
-std::shared_ptr<const LogitRules> rules_for(const Case& c, const text::Tokenizer& tokenizer, const stage::Stage& decoder) {
+std::shared_ptr<const LogitRules> rules_for(const Case& c, const text::Tokenizer& tokenizer,
+                                            const stage::Stage& decoder) {
   const text::SpecialTokens& special = tokenizer.special();
   auto rules = std::make_shared<LogitRules>();
   rules->eot = special.eot;
   rules->no_timestamps = special.no_timestamps;
   rules->timestamp_begin = special.timestamp_begin;
   if (c.option<std::string>("suppress_tokens", "-1") == "-1") {
-    for (const int64_t id : decoder.config_ints("suppress_tokens", 0, 1 << 20)) rules->suppressed.push_back(static_cast<int32_t>(id));
+    for (const int64_t id : decoder.config_ints("suppress_tokens", 0, 1 << 20))
+      rules->suppressed.push_back(static_cast<int32_t>(id));
   }
   if (c.option("suppress_blank", true)) {
     rules->suppressed_at_begin = tokenizer.encode(" ");
     rules->suppressed_at_begin.push_back(special.eot);
   }
   rules->timestamps = !c.option("without_timestamps", false);
-  const bool no_limit = c.options.contains("max_initial_timestamp") && c.options.at("max_initial_timestamp").is_null();
+  const bool no_limit = c.options.contains("max_initial_timestamp") &&
+                        c.options.at("max_initial_timestamp").is_null();
   rules->max_initial_timestamp_index = no_limit ? -1 : 50;
   return rules;
 }
@@ -48,7 +53,8 @@ DecodeTask task_for(const Case& c, test::DecoderFixture& f) {
   DecodeTask task;
   task.cross = f.listen(c.facts.at("clip"));
   task.initial_tokens = c.facts.at("initial_tokens").get<std::vector<int32_t>>();
-  const auto sot = std::find(task.initial_tokens.begin(), task.initial_tokens.end(), f.tokenizer.special().sot);
+  const auto sot =
+      std::find(task.initial_tokens.begin(), task.initial_tokens.end(), f.tokenizer.special().sot);
   task.sot_index = sot - task.initial_tokens.begin();
   task.rules = rules_for(c, f.tokenizer, f.golden.model.stage("decoder"));
   task.beam = c.option("beam_size", 1);
@@ -59,7 +65,8 @@ DecodeTask task_for(const Case& c, test::DecoderFixture& f) {
 }
 
 void expect_equal(const DecodeResult& result, const Case& c) {
-  EXPECT_EQ(result.tokens, c.facts.at("tokens").get<std::vector<int32_t>>()) << c.facts.at("clip") << " " << c.options;
+  EXPECT_EQ(result.tokens, c.facts.at("tokens").get<std::vector<int32_t>>())
+      << c.facts.at("clip") << " " << c.options;
   EXPECT_NEAR(result.sum_logprob, c.facts.at("sum_logprob").get<double>(), 2e-3) << c.options;
   EXPECT_NEAR(result.avg_logprob, c.facts.at("avg_logprob").get<double>(), 1e-3) << c.options;
   EXPECT_NEAR(result.no_speech_prob, c.facts.at("no_speech_prob").get<double>(), 1e-4) << c.options;
@@ -89,7 +96,8 @@ TEST_P(SearchGolden, GivesTheSameTokensInOneBatch) {
   for (const int slots : {5, kSlots}) {
     Search search(f.decoder, f.tokenizer.special(), slots);
     const std::vector<DecodeResult> results = decode(f.ctx, search, tasks);
-    for (size_t i = 0; i < results.size(); ++i) expect_equal(results[i], Case{f.golden.facts.at("cases").at(i)});
+    for (size_t i = 0; i < results.size(); ++i)
+      expect_equal(results[i], Case{f.golden.facts.at("cases").at(i)});
     EXPECT_EQ(search.free_slots(), slots);
   }
 }
@@ -117,7 +125,8 @@ TEST_P(SearchGolden, SamplesDependOnTheirSeedAndNotOnTheirCompany) {
   }
 }
 
-// Frequencies of the first sampled token against softmax(logits / temperature): chi-square over the likely tokens.
+// Frequencies of the first sampled token against softmax(logits / temperature): chi-square over the
+// likely tokens.
 TEST_P(SearchGolden, SamplesFollowTheDistribution) {
   test::DecoderFixture f(GetParam());
   const Case c{f.golden.facts.at("cases").at(0)};
@@ -127,7 +136,8 @@ TEST_P(SearchGolden, SamplesFollowTheDistribution) {
   KvState state(f.decoder.cache_shape(), 1);
   state.reset(0, task.cross);
   std::vector<Row> rows;
-  for (const int32_t token : task.initial_tokens) rows.push_back({0, token, token == task.initial_tokens.back()});
+  for (const int32_t token : task.initial_tokens)
+    rows.push_back({0, token, token == task.initial_tokens.back()});
   const nn::Tensor logits = f.decoder.step(f.ctx, state, rows);
   const std::span<float> row(logits.row(0), static_cast<size_t>(logits.cols()));
   task.rules->apply(row, {});
@@ -141,7 +151,8 @@ TEST_P(SearchGolden, SamplesFollowTheDistribution) {
   for (int i = 0; i < kDraws; ++i) tasks[static_cast<size_t>(i)].seed = static_cast<uint64_t>(i);
   Search search(f.decoder, f.tokenizer.special(), kSlots);
   std::vector<int> counts(row.size());
-  for (const DecodeResult& result : decode(f.ctx, search, tasks)) ++counts[static_cast<size_t>(result.tokens.at(0))];
+  for (const DecodeResult& result : decode(f.ctx, search, tasks))
+    ++counts[static_cast<size_t>(result.tokens.at(0))];
   double chi_square = 0;
   int cells = 0;
   for (size_t i = 0; i < row.size(); ++i) {
@@ -173,9 +184,10 @@ TEST_P(SearchGolden, RefusesWhatDoesNotFit) {
   EXPECT_TRUE(search.idle());
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, SearchGolden, testing::Values("multilingual-80", "english-128"), [](const auto& info) {
-  return std::string(info.param).substr(0, std::string(info.param).find('-'));
-});
+INSTANTIATE_TEST_SUITE_P(
+    Models, SearchGolden, testing::Values("multilingual-80", "english-128"), [](const auto& info) {
+      return std::string(info.param).substr(0, std::string(info.param).find('-'));
+    });
 
 }  // namespace
 }  // namespace parley::decoder

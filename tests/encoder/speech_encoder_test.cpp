@@ -30,7 +30,8 @@ std::vector<float> encode(const SpeechEncoder& encoder, std::vector<float> mel, 
 class EncoderGolden : public testing::TestWithParam<const char*> {
  protected:
   // Largest distance from the reference over the stored positions.
-  static double distance(const test::GoldenModel& golden, const std::vector<float>& features, const std::string& clip) {
+  static double distance(const test::GoldenModel& golden, const std::vector<float>& features,
+                         const std::string& clip) {
     const Tensor expected = golden.tensors.tensor("features." + clip);  // every 25th position
     double worst = 0;
     for (int64_t i = 0; i < expected.shape[0]; ++i) {
@@ -52,7 +53,8 @@ TEST_P(EncoderGolden, EqualsTheReferenceInF32) {
     const Tensor mean = golden.tensors.tensor(std::string("features_mean.") + clip);
     for (int64_t d = 0; d < encoder.d_model(); ++d) {
       double sum = 0;
-      for (int64_t t = 0; t < 1500; ++t) sum += features[static_cast<size_t>(t * encoder.d_model() + d)];
+      for (int64_t t = 0; t < 1500; ++t)
+        sum += features[static_cast<size_t>(t * encoder.d_model() + d)];
       ASSERT_NEAR(sum / 1500, mean.f32()[d], 1e-4);
     }
   }
@@ -63,7 +65,8 @@ TEST_P(EncoderGolden, StaysNearTheReferenceInTheFastKinds) {
   for (const Precision precision : {Precision::kAuto, Precision::kInt8, Precision::kBF16}) {
     if (precision == Precision::kBF16 && nn::isa() < nn::Isa::kAvx512) continue;
     const SpeechEncoder encoder(golden.model.stage("encoder"), precision, team());
-    EXPECT_LT(distance(golden, encode(encoder, golden.mel("vowels")), "vowels"), 0.35) << name_of(precision);
+    EXPECT_LT(distance(golden, encode(encoder, golden.mel("vowels")), "vowels"), 0.35)
+        << name_of(precision);
   }
 }
 
@@ -75,9 +78,10 @@ TEST_P(EncoderGolden, DoesNotDependOnThreads) {
   for (size_t i = 0; i < one.size(); ++i) ASSERT_NEAR(one[i], two[i], 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, EncoderGolden, testing::Values("multilingual-80", "english-128"), [](const auto& info) {
-  return std::string(info.param).substr(0, std::string(info.param).find('-'));
-});
+INSTANTIATE_TEST_SUITE_P(
+    Models, EncoderGolden, testing::Values("multilingual-80", "english-128"), [](const auto& info) {
+      return std::string(info.param).substr(0, std::string(info.param).find('-'));
+    });
 
 TEST(SpeechEncoder, StopsBetweenLayers) {
   const test::GoldenModel golden("multilingual-80");

@@ -1,9 +1,9 @@
-// The tiny random checkpoints of tests/golden/whisper, converted, and what the reference computes with them.
+// The tiny random checkpoints of tests/golden/whisper, converted, and what the reference computes
+// with them.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -31,7 +31,8 @@ struct GoldenModel {
         facts(nlohmann::json::parse(read_file(source / "golden.json", 1 << 20))) {}
 
   text::Tokenizer tokenizer() const {
-    return text::Tokenizer::from_json(read_file(model.file("tokenizer.json"), 1 << 24), "tokenizer.json");
+    return text::Tokenizer::from_json(read_file(model.file("tokenizer.json"), 1 << 24),
+                                      "tokenizer.json");
   }
 
   // The log-mel of a clip, [3000, n_mels] as our encoder takes it.
@@ -41,13 +42,15 @@ struct GoldenModel {
     const int64_t mels = stored.shape[0];
     std::vector<float> out(static_cast<size_t>(3000 * mels), padding);
     for (int64_t m = 0; m < mels; ++m) {
-      for (int64_t t = 0; t < stored.shape[1]; ++t) out[static_cast<size_t>(t * mels + m)] = stored.row(m)[t];
+      for (int64_t t = 0; t < stored.shape[1]; ++t)
+        out[static_cast<size_t>(t * mels + m)] = stored.row(m)[t];
     }
     return out;
   }
 
  private:
-  static stage::Model convert_and_open(const std::filesystem::path& source, const std::filesystem::path& target) {
+  static stage::Model convert_and_open(const std::filesystem::path& source,
+                                       const std::filesystem::path& target) {
     stage::convert(source, target, {.weights = stage::WeightStorage::kF32});
     return stage::Model::open(target);
   }

@@ -15,7 +15,8 @@ using test::random_values;
 using test::view;
 
 // softmax(q K^T / sqrt(d)) V for one query, in double precision.
-std::vector<double> exact(const float* q, const std::vector<const float*>& keys, const std::vector<const float*>& values, int64_t dim) {
+std::vector<double> exact(const float* q, const std::vector<const float*>& keys,
+                          const std::vector<const float*>& values, int64_t dim) {
   std::vector<double> scores;
   double maximum = -1e300;
   for (const float* key : keys) {
@@ -34,14 +35,16 @@ std::vector<double> exact(const float* q, const std::vector<const float*>& keys,
 }
 
 TEST(Attention, OfAnEncoderEqualsTheDefinition) {
-  for (const auto& [positions, heads, dim] : {std::tuple{40, 2, 16}, {150, 2, 64}, {333, 1, 64}, {200, 3, 20}}) {
+  for (const auto& [positions, heads, dim] :
+       {std::tuple{40, 2, 16}, {150, 2, 64}, {333, 1, 64}, {200, 3, 20}}) {
     const int64_t width = heads * dim;
     std::vector<float> qkv = random_values(static_cast<size_t>(positions * 3 * width), 1);
     for (const DType type : {DType::kF32, DType::kBF16}) {
       if (type == DType::kBF16 && isa() < Isa::kAvx512) continue;
       Context ctx({.threads = 2});
       const Tensor input = convert(ctx, view(qkv, {positions, 3 * width}), type);
-      const Tensor y = convert(ctx, self_attention(ctx, input, heads, Compute::kF32Many), DType::kF32);
+      const Tensor y =
+          convert(ctx, self_attention(ctx, input, heads, Compute::kF32Many), DType::kF32);
       for (int64_t head = 0; head < heads; ++head) {
         std::vector<const float*> keys, values;
         for (int64_t t = 0; t < positions; ++t) {
@@ -51,7 +54,8 @@ TEST(Attention, OfAnEncoderEqualsTheDefinition) {
         for (int64_t t = 0; t < positions; ++t) {
           const auto expected = exact(qkv.data() + t * 3 * width + head * dim, keys, values, dim);
           for (int64_t d = 0; d < dim; ++d) {
-            ASSERT_NEAR(y.row(t)[head * dim + d], expected[static_cast<size_t>(d)], type == DType::kF32 ? 1e-5 : 0.05);
+            ASSERT_NEAR(y.row(t)[head * dim + d], expected[static_cast<size_t>(d)],
+                        type == DType::kF32 ? 1e-5 : 0.05);
           }
         }
       }
@@ -65,8 +69,10 @@ TEST(Attention, InEightBitsStaysNearTheDefinition) {
     const int64_t width = heads * 64;
     std::vector<float> qkv = random_values(static_cast<size_t>(positions * 3 * width), 6);
     Context ctx({.threads = 2});
-    const Tensor fast = self_attention(ctx, view(qkv, {positions, 3 * width}), heads, Compute::kInt8);
-    const Tensor slow = self_attention(ctx, view(qkv, {positions, 3 * width}), heads, Compute::kF32Many);
+    const Tensor fast =
+        self_attention(ctx, view(qkv, {positions, 3 * width}), heads, Compute::kInt8);
+    const Tensor slow =
+        self_attention(ctx, view(qkv, {positions, 3 * width}), heads, Compute::kF32Many);
     double error = 0;
     double norm = 0;
     for (int64_t i = 0; i < fast.shape.elements(); ++i) {
@@ -77,20 +83,22 @@ TEST(Attention, InEightBitsStaysNearTheDefinition) {
   }
 }
 
-// Many small probabilities beside one large one: all that bytes relative to the row's largest would lose.
+// Many small probabilities beside one large one: all that bytes relative to the row's largest would
+// lose.
 TEST(Attention, InEightBitsKeepsTheMassOfManySmallProbabilities) {
   const int64_t positions = 1500;
   std::vector<float> qkv(static_cast<size_t>(positions * 3 * 64));
   for (int64_t t = 0; t < positions; ++t) {
     float* row = &qkv[static_cast<size_t>(t * 3 * 64)];
-    row[0] = 8.f;                           // q
-    row[64] = t == 700 ? 7.2f : 0.f;        // k: key 700 scores 7.2 more, e^7.2 = 1339 times the others
-    row[128] = t == 700 ? 1.f : -1.f;       // v
+    row[0] = 8.f;                      // q
+    row[64] = t == 700 ? 7.2f : 0.f;   // k: key 700 scores 7.2 more, e^7.2 = 1339 times the others
+    row[128] = t == 700 ? 1.f : -1.f;  // v
   }
   Context ctx({.threads = 1});
   const Tensor fast = self_attention(ctx, view(qkv, {positions, 3 * 64}), 1, Compute::kInt8);
   const double large = std::exp(7.2);
-  EXPECT_NEAR(fast.row(3)[0], (large - 1499) / (large + 1499), 0.06) << "bytes relative to the row would give 1";
+  EXPECT_NEAR(fast.row(3)[0], (large - 1499) / (large + 1499), 0.06)
+      << "bytes relative to the row would give 1";
 }
 
 // Segments as a KV cache has them: blocks of 32 positions, the last one partly filled.
@@ -108,7 +116,8 @@ struct Cache {
       for (int64_t begin = 0; begin < positions; begin += kBlock) {
         Buffer& keys = memory.emplace_back(static_cast<size_t>(kBlock * dim) * 4);
         Buffer& values = memory.emplace_back(static_cast<size_t>(kBlock * dim) * 4);
-        const Segment segment{keys.data(), values.data(), std::min(kBlock, positions - begin), kBlock};
+        const Segment segment{keys.data(), values.data(), std::min(kBlock, positions - begin),
+                              kBlock};
         for (int64_t t = 0; t < segment.count; ++t) {
           const auto at = static_cast<size_t>(((begin + t) * heads + head) * dim);
           store_position(segment, t, dim, f16, &k[at], &v[at]);
@@ -121,7 +130,8 @@ struct Cache {
 
 TEST(Attention, OverACacheEqualsTheDefinition) {
   for (const bool f16 : {false, true}) {
-    for (const auto& [positions, dim] : {std::pair{1, 16}, {31, 64}, {32, 64}, {77, 64}, {200, 32}}) {
+    for (const auto& [positions, dim] :
+         {std::pair{1, 16}, {31, 64}, {32, 64}, {77, 64}, {200, 32}}) {
       Cache cache{.heads = 3, .dim = dim, .positions = positions, .f16 = f16};
       cache.memory.reserve(1000);
       cache.fill();
@@ -140,13 +150,16 @@ TEST(Attention, OverACacheEqualsTheDefinition) {
             keys.push_back(&cache.k[static_cast<size_t>((t * 3 + head) * dim)]);
             values.push_back(&cache.v[static_cast<size_t>((t * 3 + head) * dim)]);
           }
-          const auto expected = exact(&q[static_cast<size_t>(row * width + head * dim)], keys, values, dim);
+          const auto expected =
+              exact(&q[static_cast<size_t>(row * width + head * dim)], keys, values, dim);
           for (int64_t d = 0; d < dim; ++d) {
-            ASSERT_NEAR(out[static_cast<size_t>(row * width + head * dim + d)], expected[static_cast<size_t>(d)], f16 ? 4e-3 : 1e-5);
+            ASSERT_NEAR(out[static_cast<size_t>(row * width + head * dim + d)],
+                        expected[static_cast<size_t>(d)], f16 ? 4e-3 : 1e-5);
           }
         }
       }
-      for (int64_t i = 0; i < width; ++i) ASSERT_EQ(out[static_cast<size_t>(width + i)], 0.f) << "row 1 is in no group";
+      for (int64_t i = 0; i < width; ++i)
+        ASSERT_EQ(out[static_cast<size_t>(width + i)], 0.f) << "row 1 is in no group";
     }
   }
 }
@@ -162,7 +175,8 @@ TEST(Attention, OfARowDoesNotDependOnTheRowsBesideIt) {
   const AttentionGroup group[] = {{all, cache.segments}};
   cached_attention(ctx, view(q, {8, 128}), 2, group, true, view(together, {8, 128}));
   for (int64_t row = 0; row < 8; ++row) {
-    const AttentionGroup single[] = {{std::span(all).subspan(static_cast<size_t>(row), 1), cache.segments}};
+    const AttentionGroup single[] = {
+        {std::span(all).subspan(static_cast<size_t>(row), 1), cache.segments}};
     cached_attention(ctx, view(q, {8, 128}), 2, single, true, view(alone, {8, 128}));
   }
   EXPECT_EQ(together, alone);

@@ -22,12 +22,14 @@ ThreadTeam& team() {
 
 // The kinds that this CPU has.
 std::vector<Compute> computes() {
-  std::vector<Compute> kinds = {Compute::kF32Many, Compute::kF32Few, Compute::kBF16Few, Compute::kInt8};
+  std::vector<Compute> kinds = {Compute::kF32Many, Compute::kF32Few, Compute::kBF16Few,
+                                Compute::kInt8};
   if (isa() >= Isa::kAvx512) kinds.push_back(Compute::kBF16Many);
   return kinds;
 }
 
-// How far from the exact product a kind may be, for activations and weights of standard deviation 1 and `inputs` terms.
+// How far from the exact product a kind may be, for activations and weights of standard deviation 1
+// and `inputs` terms.
 double tolerance(Compute compute, int64_t inputs) {
   const double root = std::sqrt(static_cast<double>(inputs));
   switch (compute) {
@@ -55,25 +57,31 @@ struct Problem {
   double exact(int64_t r, int64_t n) const {
     double sum = b[static_cast<size_t>(n)];
     for (int64_t k = 0; k < inputs; ++k) {
-      sum += static_cast<double>(x[static_cast<size_t>(r * inputs + k)]) * w[static_cast<size_t>(n * inputs + k)];
+      sum += static_cast<double>(x[static_cast<size_t>(r * inputs + k)]) *
+             w[static_cast<size_t>(n * inputs + k)];
     }
     return sum;
   }
-  Weight pack(Compute compute) { return {WeightSource{{{view(w, {outputs, inputs}), view(b, {outputs})}}}, compute, team()}; }
+  Weight pack(Compute compute) {
+    return {WeightSource{{{view(w, {outputs, inputs}), view(b, {outputs})}}}, compute, team()};
+  }
 };
 
 TEST(Linear, EqualsTheExactProductInEveryKind) {
   for (const Compute compute : computes()) {
-    for (const auto& [rows, inputs, outputs] : {std::tuple{1, 64, 16}, {3, 96, 50}, {17, 384, 100}, {130, 33, 77}, {200, 128, 257}}) {
+    for (const auto& [rows, inputs, outputs] :
+         {std::tuple{1, 64, 16}, {3, 96, 50}, {17, 384, 100}, {130, 33, 77}, {200, 128, 257}}) {
       Problem p{rows, inputs, outputs};
       const Weight weight = p.pack(compute);
       Context ctx({.threads = 2});
       const Tensor y = convert(ctx, linear(ctx, weight, view(p.x, {rows, inputs})), DType::kF32);
       double worst = 0;
       for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t n = 0; n < outputs; ++n) worst = std::max(worst, std::abs(y.row(r)[n] - p.exact(r, n)));
+        for (int64_t n = 0; n < outputs; ++n)
+          worst = std::max(worst, std::abs(y.row(r)[n] - p.exact(r, n)));
       }
-      EXPECT_LT(worst, tolerance(compute, inputs)) << name_of(compute) << " " << rows << "x" << inputs << "x" << outputs;
+      EXPECT_LT(worst, tolerance(compute, inputs))
+          << name_of(compute) << " " << rows << "x" << inputs << "x" << outputs;
     }
   }
 }
@@ -85,11 +93,13 @@ TEST(Linear, AppliesGeluAndAddsToTheResidual) {
     Context ctx({.threads = 2});
     std::vector<float> residual = random_values(60 * 40, 4);
     const std::vector<float> before = residual;
-    linear(ctx, weight, view(p.x, {60, 64}), {.activation = Activation::kGelu, .residual = view(residual, {60, 40})});
+    linear(ctx, weight, view(p.x, {60, 64}),
+           {.activation = Activation::kGelu, .residual = view(residual, {60, 40})});
     for (int64_t r = 0; r < 60; ++r) {
       for (int64_t n = 0; n < 40; ++n) {
         const auto i = static_cast<size_t>(r * 40 + n);
-        ASSERT_NEAR(residual[i] - before[i], exact_gelu(p.exact(r, n)), tolerance(compute, 64)) << name_of(compute);
+        ASSERT_NEAR(residual[i] - before[i], exact_gelu(p.exact(r, n)), tolerance(compute, 64))
+            << name_of(compute);
       }
     }
   }
@@ -103,10 +113,12 @@ TEST(Linear, GeluIsExactToSixDigits) {
   const Weight weight(WeightSource{{{view(one, {1, 1})}}}, Compute::kF32Few, team());
   Context ctx({.threads = 1});
   const Tensor y = linear(ctx, weight, view(x, {rows, 1}), {.activation = Activation::kGelu});
-  for (int64_t r = 0; r < rows; ++r) ASSERT_NEAR(y.row(r)[0], exact_gelu(x[static_cast<size_t>(r)]), 4e-6);
+  for (int64_t r = 0; r < rows; ++r)
+    ASSERT_NEAR(y.row(r)[0], exact_gelu(x[static_cast<size_t>(r)]), 4e-6);
 }
 
-// The invariant that batching rests on: a row's result does not depend on the rows beside it, nor on threads.
+// The invariant that batching rests on: a row's result does not depend on the rows beside it, nor
+// on threads.
 TEST(Linear, RowsDoNotDependOnTheirCompany) {
   for (const Compute compute : {Compute::kF32Few, Compute::kBF16Few, Compute::kInt8}) {
     Problem p{60, 200, 150};
@@ -119,7 +131,8 @@ TEST(Linear, RowsDoNotDependOnTheirCompany) {
         const Scope scope(one);
         const Tensor part = linear(one, weight, view(p.x, {60, 200}).slice_rows(begin, batch));
         for (int64_t r = 0; r < batch; ++r) {
-          ASSERT_TRUE(std::equal(part.row(r), part.row(r) + 150, together.row(begin + r))) << name_of(compute) << " batch " << batch;
+          ASSERT_TRUE(std::equal(part.row(r), part.row(r) + 150, together.row(begin + r)))
+              << name_of(compute) << " batch " << batch;
         }
       }
     }
@@ -133,10 +146,12 @@ TEST(Linear, StacksPartsWithAndWithoutBias) {
     const Weight whole = p.pack(compute);
     const Tensor w = view(p.w, {48, 32});
     std::vector<float> zeros(16);
-    const Weight parts(WeightSource{{{w.slice_rows(0, 16), view(p.b, {48}).data ? Tensor(p.b.data(), {16}, DType::kF32) : Tensor()},
-                                     {w.slice_rows(16, 16), {}},
-                                     {w.slice_rows(32, 16), Tensor(p.b.data() + 32, {16}, DType::kF32)}}},
-                       compute, team());
+    const Weight parts(
+        WeightSource{{{w.slice_rows(0, 16),
+                       view(p.b, {48}).data ? Tensor(p.b.data(), {16}, DType::kF32) : Tensor()},
+                      {w.slice_rows(16, 16), {}},
+                      {w.slice_rows(32, 16), Tensor(p.b.data() + 32, {16}, DType::kF32)}}},
+        compute, team());
     const Tensor a = linear(ctx, whole, view(p.x, {5, 32}));
     const Tensor b = linear(ctx, parts, view(p.x, {5, 32}));
     for (int64_t r = 0; r < 5; ++r) {
@@ -159,11 +174,13 @@ TEST(Linear, TakesWeightsOfEveryFloatType) {
   Context ctx({.threads = 1});
   for (const Compute compute : {Compute::kF32Few, Compute::kInt8}) {
     const Weight a(WeightSource{{{Tensor(half.data(), {20, 40}, DType::kF16)}}}, compute, team());
-    const Weight b(WeightSource{{{Tensor(brain.data(), {20, 40}, DType::kBF16), view(p.b, {20})}}}, compute, team());
+    const Weight b(WeightSource{{{Tensor(brain.data(), {20, 40}, DType::kBF16), view(p.b, {20})}}},
+                   compute, team());
     const Tensor y = linear(ctx, a, view(p.x, {4, 40}));
     const Tensor z = linear(ctx, b, view(p.x, {4, 40}));
     for (int64_t n = 0; n < 20; ++n) {
-      ASSERT_NEAR(y.row(0)[n] + p.b[static_cast<size_t>(n)], p.exact(0, n), tolerance(compute, 40) + 0.02);
+      ASSERT_NEAR(y.row(0)[n] + p.b[static_cast<size_t>(n)], p.exact(0, n),
+                  tolerance(compute, 40) + 0.02);
       ASSERT_NEAR(z.row(0)[n], p.exact(0, n), tolerance(compute, 40) + 0.1);
     }
   }
@@ -177,8 +194,11 @@ TEST(Linear, RefusesBf16WhereTheProcessorLacksIt) {
 TEST(Linear, RefusesShapesThatDisagree) {
   std::vector<float> w(20 * 10);
   std::vector<float> b(19);
-  EXPECT_THROW(Weight(WeightSource{{{view(w, {20, 10}), view(b, {19})}}}, Compute::kF32Few, team()), Error);
-  EXPECT_THROW(Weight(WeightSource{{{view(w, {20, 10})}, {view(w, {10, 20})}}}, Compute::kF32Few, team()), Error);
+  EXPECT_THROW(Weight(WeightSource{{{view(w, {20, 10}), view(b, {19})}}}, Compute::kF32Few, team()),
+               Error);
+  EXPECT_THROW(
+      Weight(WeightSource{{{view(w, {20, 10})}, {view(w, {10, 20})}}}, Compute::kF32Few, team()),
+      Error);
 }
 
 TEST(Linear, Conv1dEqualsTheDefinition) {
@@ -189,7 +209,8 @@ TEST(Linear, Conv1dEqualsTheDefinition) {
   for (const Compute compute : computes()) {
     for (const int64_t stride : {1, 2}) {
       const int64_t count = (frames + 2 - kernel) / stride + 1;
-      const Conv1d conv = Conv1d::pack(view(w, {outputs, channels, kernel}), view(b, {outputs}), stride, 1, compute, team());
+      const Conv1d conv = Conv1d::pack(view(w, {outputs, channels, kernel}), view(b, {outputs}),
+                                       stride, 1, compute, team());
       Context ctx({.threads = 2});
       const Tensor y = convert(ctx, conv1d(ctx, conv, view(x, {frames, channels})), DType::kF32);
       ASSERT_EQ(y.shape, (Shape{count, outputs}));
@@ -204,7 +225,8 @@ TEST(Linear, Conv1dEqualsTheDefinition) {
                      w[static_cast<size_t>((n * channels + c) * kernel + k)];
             }
           }
-          ASSERT_NEAR(y.row(t)[n], sum, tolerance(compute, channels * kernel)) << name_of(compute) << " stride " << stride;
+          ASSERT_NEAR(y.row(t)[n], sum, tolerance(compute, channels * kernel))
+              << name_of(compute) << " stride " << stride;
         }
       }
     }
@@ -219,13 +241,19 @@ TEST(LayerNorm, EqualsTheDefinition) {
     Context ctx({.threads = 1});
     const LayerNorm norm = LayerNorm::load(view(w, {size}), view(b, {size}));
     const Tensor y = layer_norm(ctx, norm, view(x, {3, size}));
-    const Tensor z = convert(ctx, layer_norm(ctx, norm, view(x, {3, size}), DType::kBF16), DType::kF32);
+    const Tensor z =
+        convert(ctx, layer_norm(ctx, norm, view(x, {3, size}), DType::kBF16), DType::kF32);
     for (int64_t r = 0; r < 3; ++r) {
       double mean = 0, variance = 0;
-      for (int64_t i = 0; i < size; ++i) mean += x[static_cast<size_t>(r * size + i)] / static_cast<double>(size);
-      for (int64_t i = 0; i < size; ++i) variance += std::pow(x[static_cast<size_t>(r * size + i)] - mean, 2) / static_cast<double>(size);
+      for (int64_t i = 0; i < size; ++i)
+        mean += x[static_cast<size_t>(r * size + i)] / static_cast<double>(size);
+      for (int64_t i = 0; i < size; ++i)
+        variance +=
+            std::pow(x[static_cast<size_t>(r * size + i)] - mean, 2) / static_cast<double>(size);
       for (int64_t i = 0; i < size; ++i) {
-        const double expected = (x[static_cast<size_t>(r * size + i)] - mean) / std::sqrt(variance + 1e-5) * w[static_cast<size_t>(i)] + b[static_cast<size_t>(i)];
+        const double expected = (x[static_cast<size_t>(r * size + i)] - mean) /
+                                    std::sqrt(variance + 1e-5) * w[static_cast<size_t>(i)] +
+                                b[static_cast<size_t>(i)];
         ASSERT_NEAR(y.row(r)[i], expected, 1e-5);
         ASSERT_NEAR(z.row(r)[i], expected, std::abs(expected) / 128 + 1e-5);
       }

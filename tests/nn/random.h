@@ -16,6 +16,8 @@ inline std::vector<float> random_values(size_t count, uint32_t seed, float scale
   return values;
 }
 
-inline nn::Tensor view(std::vector<float>& values, const nn::Shape& shape) { return {values.data(), shape, nn::DType::kF32}; }
+inline nn::Tensor view(std::vector<float>& values, const nn::Shape& shape) {
+  return {values.data(), shape, nn::DType::kF32};
+}
 
 }  // namespace parley::test

@@ -17,7 +17,8 @@ TEST(Half, EveryF16SurvivesTheRoundTrip) {
       EXPECT_TRUE(std::isnan(f16_to_f32(f32_to_f16(value))));
     } else {
       ASSERT_EQ(f32_to_f16(value), half) << bits;
-      ASSERT_EQ(value, static_cast<float>(std::bit_cast<_Float16>(half))) << bits;  // the compiler's own conversion
+      ASSERT_EQ(value, static_cast<float>(std::bit_cast<_Float16>(half)))
+          << bits;  // the compiler's own conversion
     }
   }
 }
@@ -32,7 +33,8 @@ TEST(Half, RoundsToNearestEvenAsTheCompilerDoes) {
 
 TEST(BFloat16, RoundsToNearestEven) {
   EXPECT_EQ(f32_to_bf16(1.f), 0x3f80);
-  EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f808000u)), 0x3f80);  // a tie goes to the even neighbour
+  EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f808000u)),
+            0x3f80);  // a tie goes to the even neighbour
   EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f818000u)), 0x3f82);
   EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(std::numeric_limits<float>::quiet_NaN()))));
 }

@@ -29,7 +29,8 @@ TEST(ThreadTeam, WhatALoopWroteIsSeenAfterIt) {
   ThreadTeam team(3);
   std::vector<int64_t> values(1000);
   for (int64_t round = 1; round <= 200; ++round) {
-    team.run(1000, [&](int64_t index, int) { values[static_cast<size_t>(index)] += index * round; });
+    team.run(1000,
+             [&](int64_t index, int) { values[static_cast<size_t>(index)] += index * round; });
   }
   for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(values[static_cast<size_t>(i)], i * 200 * 201 / 2);
 }

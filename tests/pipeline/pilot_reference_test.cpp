@@ -1,5 +1,6 @@
-// Real speech through the whole path, against the published implementation with the same weights (tests/golden/README.md) and
-// against what people heard. Every sixteenth utterance; PARLEY_PILOT_STRIDE=1 takes all of them.
+// Real speech through the whole path, against the published implementation with the same weights
+// (tests/golden/README.md) and against what people heard. Every sixteenth utterance;
+// PARLEY_PILOT_STRIDE=1 takes all of them.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -58,7 +59,8 @@ size_t word_errors(const std::vector<std::string>& truth, const std::vector<std:
 
 std::string trimmed(const std::string& text) {
   const auto begin = text.find_first_not_of(' ');
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+  return begin == std::string::npos ? ""
+                                    : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
 class PilotReference : public testing::Test {
@@ -67,7 +69,8 @@ class PilotReference : public testing::Test {
     const auto corpus = test::shared_path("corpus");
     const auto checkpoint = test::shared_path("models/pilot-en");
     if (!corpus || !checkpoint) GTEST_SKIP() << test::kNoShared;
-    stage::convert(*checkpoint, folder_.path() / "pilot-en", {.weights = stage::WeightStorage::kF32});
+    stage::convert(*checkpoint, folder_.path() / "pilot-en",
+                   {.weights = stage::WeightStorage::kF32});
     std::map<std::string, std::string> transcripts;
     for (const char* part : {"commands", "an4"}) {
       std::ifstream manifest(*corpus / part / "manifest.tsv");
@@ -83,14 +86,16 @@ class PilotReference : public testing::Test {
     std::getline(table, line);
     const auto names = fields_of(line);
     const auto column = [&](const std::vector<std::string>& fields, const char* name) {
-      const auto index = static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+      const auto index =
+          static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
       return index < fields.size() ? fields[index] : std::string();
     };
     for (int i = 0; std::getline(table, line); ++i) {
       if (i % stride != 0) continue;
       const auto fields = fields_of(line);
       const std::string path = column(fields, "path");
-      utterances_.push_back({*corpus / path, column(fields, "text"), transcripts.at(path), std::stod(column(fields, "margin"))});
+      utterances_.push_back({*corpus / path, column(fields, "text"), transcripts.at(path),
+                             std::stod(column(fields, "margin"))});
     }
     ASSERT_GT(utterances_.size(), 50u);
   }
@@ -98,14 +103,16 @@ class PilotReference : public testing::Test {
   // The texts that a precision gives, greedy, without timestamps, each file one window.
   std::vector<std::string> texts(nn::Precision precision) const {
     Transcriber transcriber(SpeechModel::load(folder_.path() / "pilot-en", precision));
-    const TranscribeOptions options{.vad = VadKind::kOff,
-                                    .beam = 1,
-                                    .temperatures = {0},
-                                    .no_speech_threshold = 2,  // the reference decodes whatever it hears
-                                    .timestamps = false};
+    const TranscribeOptions options{
+        .vad = VadKind::kOff,
+        .beam = 1,
+        .temperatures = {0},
+        .no_speech_threshold = 2,  // the reference decodes whatever it hears
+        .timestamps = false};
     std::vector<std::string> out;
     for (const Utterance& utterance : utterances_) {
-      out.push_back(trimmed(transcriber.transcribe(dsp::AudioReader::open(utterance.path), options).text));
+      out.push_back(
+          trimmed(transcriber.transcribe(dsp::AudioReader::open(utterance.path), options).text));
     }
     return out;
   }
@@ -132,14 +139,16 @@ TEST_F(PilotReference, TextsEqualThePublishedImplementation) {
     if (exact[i] == utterances_[i].reference) {
       ++equal;
     } else {
-      EXPECT_LT(utterances_[i].margin, 0.01) << utterances_[i].path << "\n ours: " << exact[i] << "\n theirs: " << utterances_[i].reference;
+      EXPECT_LT(utterances_[i].margin, 0.01) << utterances_[i].path << "\n ours: " << exact[i]
+                                             << "\n theirs: " << utterances_[i].reference;
     }
   }
   const double share = 100.0 * static_cast<double>(equal) / static_cast<double>(exact.size());
   const double exact_wer = word_error_rate(exact);
   const double fast_wer = word_error_rate(texts(nn::Precision::kAuto));
-  std::printf("%zu utterances: %.2f %% of f32 texts equal the reference's; WER f32 %.2f, auto %.2f\n", exact.size(), share, exact_wer,
-              fast_wer);
+  std::printf(
+      "%zu utterances: %.2f %% of f32 texts equal the reference's; WER f32 %.2f, auto %.2f\n",
+      exact.size(), share, exact_wer, fast_wer);
   EXPECT_GE(share, 98);
   EXPECT_LE(fast_wer, exact_wer + (exact.size() > 1000 ? 0.3 : 2.0));
 }

@@ -15,8 +15,14 @@ struct SegmentWindow : testing::Test {
 
   int32_t at(double seconds) const { return first + static_cast<int32_t>(seconds / 0.02 + 0.5); }
   int32_t letter(const char* text) const { return tokenizer.encode(text).at(0); }
-  WindowSegments cut(std::vector<int32_t> tokens, double length = 30, Unfinished unfinished = Unfinished::kDrop) const {
-    return segment_window(tokenizer, {.tokens = std::move(tokens), .sum_logprob = -1, .avg_logprob = -0.5, .no_speech_prob = 0, .temperature = 0},
+  WindowSegments cut(std::vector<int32_t> tokens, double length = 30,
+                     Unfinished unfinished = Unfinished::kDrop) const {
+    return segment_window(tokenizer,
+                          {.tokens = std::move(tokens),
+                           .sum_logprob = -1,
+                           .avg_logprob = -0.5,
+                           .no_speech_prob = 0,
+                           .temperature = 0},
                           100, length, unfinished);
   }
 };

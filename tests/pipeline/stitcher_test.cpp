@@ -8,14 +8,16 @@
 namespace parley::pipeline {
 namespace {
 
-std::vector<std::string> joined(const std::vector<TimedWord>& a, const std::vector<TimedWord>& b, const Seam& seam) {
+std::vector<std::string> joined(const std::vector<TimedWord>& a, const std::vector<TimedWord>& b,
+                                const Seam& seam) {
   std::vector<std::string> words;
   for (size_t i = 0; i < seam.keep; ++i) words.push_back(a[i].text);
   for (size_t i = seam.from; i < b.size(); ++i) words.push_back(b[i].text);
   return words;
 }
 
-// True words seen through two windows with a phase: jittered times, and damage at the windows' edges.
+// True words seen through two windows with a phase: jittered times, and damage at the windows'
+// edges.
 TEST(Stitcher, JoinsWhatAPerfectRecognizerHeardAtAnyPhase) {
   std::mt19937 random(1);
   for (int round = 0; round < 500; ++round) {
@@ -39,7 +41,7 @@ TEST(Stitcher, JoinsWhatAPerfectRecognizerHeardAtAnyPhase) {
       if (word.end <= end) a.push_back(moved);
       if (word.start >= begin) b.push_back(moved);
     }
-    a.push_back({" dam", end - 0.2, end});                       // a word cut by the edge
+    a.push_back({" dam", end - 0.2, end});  // a word cut by the edge
     b.insert(b.begin(), {" aged", begin, begin + 0.2});
     const Seam seam = find_seam(a, b, begin, end);
     std::vector<std::string> expected;
@@ -51,13 +53,15 @@ TEST(Stitcher, JoinsWhatAPerfectRecognizerHeardAtAnyPhase) {
 TEST(Stitcher, IgnoresCaseAndPunctuation) {
   const std::vector<TimedWord> a = {{" One", 25, 26}, {" two.", 27, 28}, {" thr", 29, 30}};
   const std::vector<TimedWord> b = {{" ne", 25, 25.5}, {" Two", 27, 28}, {" three", 29, 31}};
-  EXPECT_EQ(joined(a, b, find_seam(a, b, 25, 30)), (std::vector<std::string>{" One", " two.", " three"}));
+  EXPECT_EQ(joined(a, b, find_seam(a, b, 25, 30)),
+            (std::vector<std::string>{" One", " two.", " three"}));
 }
 
 TEST(Stitcher, CutsInTheMiddleWithoutAMatch) {
   const std::vector<TimedWord> a = {{" one", 25, 26}, {" two", 26, 27}, {" bad", 29, 30}};
   const std::vector<TimedWord> b = {{" worse", 25, 26}, {" three", 28, 29}};
-  EXPECT_EQ(joined(a, b, find_seam(a, b, 25, 30)), (std::vector<std::string>{" one", " two", " three"}));
+  EXPECT_EQ(joined(a, b, find_seam(a, b, 25, 30)),
+            (std::vector<std::string>{" one", " two", " three"}));
 }
 
 TEST(Stitcher, TakesEmptySides) {

@@ -28,21 +28,26 @@ std::vector<float> read_all(const std::filesystem::path& path) {
   auto reader = dsp::AudioReader::open(path);
   std::vector<float> samples;
   std::vector<float> block(16000);
-  while (const size_t count = reader.read(block)) samples.insert(samples.end(), block.begin(), block.begin() + static_cast<int64_t>(count));
+  while (const size_t count = reader.read(block))
+    samples.insert(samples.end(), block.begin(), block.begin() + static_cast<int64_t>(count));
   return samples;
 }
 
 // A tiny random model: its text means nothing, everything else is real.
 struct RandomModel : testing::Test {
   test::TemporaryFolder folder;
-  std::shared_ptr<const SpeechModel> load(const std::string& name, nn::Precision precision = nn::Precision::kF32) {
+  std::shared_ptr<const SpeechModel> load(const std::string& name,
+                                          nn::Precision precision = nn::Precision::kF32) {
     const auto target = folder.path() / name;
     if (!std::filesystem::exists(target)) {
-      stage::convert(test::source_path("tests/golden/whisper/" + name), target, {.weights = stage::WeightStorage::kF32});
+      stage::convert(test::source_path("tests/golden/whisper/" + name), target,
+                     {.weights = stage::WeightStorage::kF32});
     }
     return SpeechModel::load(target, precision, 1);
   }
-  static std::filesystem::path clips() { return test::source_path("tests/golden/whisper/clips.wav"); }
+  static std::filesystem::path clips() {
+    return test::source_path("tests/golden/whisper/clips.wav");
+  }
   static std::vector<std::vector<int32_t>> tokens_of(const Transcript& transcript) {
     std::vector<std::vector<int32_t>> tokens;
     for (const Segment& segment : transcript.segments) tokens.push_back(segment.tokens);
@@ -69,9 +74,14 @@ TEST_F(RandomModel, SegmentsAreOrderedAndInsideTheFile) {
   for (const Strategy strategy : {Strategy::kWindows, Strategy::kSequential}) {
     Transcriber transcriber(load("multilingual-80"), 1);
     std::vector<Segment> delivered;
-    const Transcript transcript =
-        transcriber.transcribe(dsp::AudioReader::open(path), {.strategy = strategy, .language = "en", .beam = 1, .temperatures = {0}, .no_speech_threshold = 2},
-                               {.segment = [&](const Segment& segment) { delivered.push_back(segment); }});
+    const Transcript transcript = transcriber.transcribe(
+        dsp::AudioReader::open(path),
+        {.strategy = strategy,
+         .language = "en",
+         .beam = 1,
+         .temperatures = {0},
+         .no_speech_threshold = 2},
+        {.segment = [&](const Segment& segment) { delivered.push_back(segment); }});
     ASSERT_FALSE(transcript.segments.empty());
     ASSERT_EQ(delivered.size(), transcript.segments.size());
     double last = 0;
@@ -82,7 +92,9 @@ TEST_F(RandomModel, SegmentsAreOrderedAndInsideTheFile) {
       EXPECT_EQ(delivered[i].tokens, segment.tokens);
       EXPECT_LE(segment.start, segment.end);
       EXPECT_GE(segment.start, last - 1e-6);
-      EXPECT_LE(segment.end, transcript.duration + 30);  // the sequential strategy takes what the model says, as published
+      EXPECT_LE(segment.end,
+                transcript.duration +
+                    30);  // the sequential strategy takes what the model says, as published
       last = segment.start;
       text += segment.text;
     }
@@ -96,8 +108,9 @@ TEST_F(RandomModel, TextDoesNotDependOnBatchOrThreads) {
   const auto path = long_file();
   const auto run = [&](int batch, int threads) {
     Transcriber transcriber(load("multilingual-80"), threads);
-    return tokens_of(transcriber.transcribe(dsp::AudioReader::open(path),
-                                            {.language = "en", .beam = 2, .temperatures = {0, 0.6f}, .batch = batch}));
+    return tokens_of(transcriber.transcribe(
+        dsp::AudioReader::open(path),
+        {.language = "en", .beam = 2, .temperatures = {0, 0.6f}, .batch = batch}));
   };
   const auto expected = run(1, 1);
   EXPECT_FALSE(expected.empty());
@@ -107,7 +120,8 @@ TEST_F(RandomModel, TextDoesNotDependOnBatchOrThreads) {
 
 TEST_F(RandomModel, DetectsTheLanguageAndRefusesUnknownOnes) {
   Transcriber transcriber(load("multilingual-80"), 1);
-  const Transcript heard = transcriber.transcribe(dsp::AudioReader::open(clips()), {.vad = VadKind::kOff, .beam = 1, .temperatures = {0}});
+  const Transcript heard = transcriber.transcribe(
+      dsp::AudioReader::open(clips()), {.vad = VadKind::kOff, .beam = 1, .temperatures = {0}});
   EXPECT_FALSE(heard.language.empty());
   EXPECT_GT(heard.language_probability, 0.f);
   EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()), {.language = "xx"}), Error);
@@ -117,8 +131,12 @@ TEST_F(RandomModel, AnEnglishModelRefusesOtherLanguagesAndTranslation) {
   Transcriber transcriber(load("english-128"), 1);
   EXPECT_EQ(transcriber.model().multilingual, false);
   EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()), {.language = "de"}), Error);
-  EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()), {.task = Task::kTranslate}), Error);
-  EXPECT_EQ(transcriber.transcribe(dsp::AudioReader::open(clips()), {.beam = 1, .temperatures = {0}}).language, "en");
+  EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()), {.task = Task::kTranslate}),
+               Error);
+  EXPECT_EQ(
+      transcriber.transcribe(dsp::AudioReader::open(clips()), {.beam = 1, .temperatures = {0}})
+          .language,
+      "en");
 }
 
 TEST_F(RandomModel, SilenceGivesNoTextAndIsReported) {
@@ -138,7 +156,13 @@ TEST_F(RandomModel, StopsSoonAfterItIsAsked) {
     Transcriber transcriber(load("multilingual-80"), 1);
     std::stop_source stop;
     int segments = 0;
-    EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(path), {.strategy = strategy, .language = "en", .beam = 1, .temperatures = {0}, .no_speech_threshold = 2, .batch = 1},
+    EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(path),
+                                        {.strategy = strategy,
+                                         .language = "en",
+                                         .beam = 1,
+                                         .temperatures = {0},
+                                         .no_speech_threshold = 2,
+                                         .batch = 1},
                                         {.segment =
                                              [&](const Segment&) {
                                                ++segments;
@@ -153,15 +177,23 @@ TEST_F(RandomModel, StopsSoonAfterItIsAsked) {
 TEST_F(RandomModel, AnErrorWhileReadingReachesTheCaller) {
   Transcriber transcriber(load("multilingual-80"), 1);
   struct Failure {};
-  EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()), {.vad = VadKind::kOff, .language = "en", .beam = 1, .temperatures = {0}, .no_speech_threshold = 2},
+  EXPECT_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()),
+                                      {.vad = VadKind::kOff,
+                                       .language = "en",
+                                       .beam = 1,
+                                       .temperatures = {0},
+                                       .no_speech_threshold = 2},
                                       {.progress = [](double) { throw Failure(); }}),
                Failure);
-  EXPECT_NO_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()), {.language = "en", .beam = 1, .temperatures = {0}}));
+  EXPECT_NO_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()),
+                                         {.language = "en", .beam = 1, .temperatures = {0}}));
 }
 
 TEST_F(RandomModel, RefusesOptionsWithoutSense) {
   Transcriber transcriber(load("multilingual-80"), 1);
-  const auto attempt = [&](const TranscribeOptions& options) { transcriber.transcribe(dsp::AudioReader::open(clips()), options); };
+  const auto attempt = [&](const TranscribeOptions& options) {
+    transcriber.transcribe(dsp::AudioReader::open(clips()), options);
+  };
   EXPECT_THROW(attempt({.beam = 0}), Error);
   EXPECT_THROW(attempt({.temperatures = {}}), Error);
   EXPECT_THROW(attempt({.temperatures = {-1}}), Error);
@@ -191,7 +223,8 @@ TEST(PilotModel, HearsASequenceOfCommands) {
   write_wav(folder.path() / "two.wav", samples);
   const auto model = SpeechModel::load(folder.path() / "pilot-en");
   Transcriber transcriber(model);
-  const Transcript transcript = transcriber.transcribe(dsp::AudioReader::open(folder.path() / "two.wav"), {.beam = 1});
+  const Transcript transcript =
+      transcriber.transcribe(dsp::AudioReader::open(folder.path() / "two.wav"), {.beam = 1});
   EXPECT_EQ(transcript.text, " What is the weather in Chicago? Call Helen tomorrow.");
   ASSERT_EQ(transcript.segments.size(), 2u);
   EXPECT_LT(transcript.segments[0].end, transcript.segments[1].start);
