@@ -20,19 +20,18 @@ constexpr int64_t kMaxBlocks = kMaxPositions / kBlockKeys;
 constexpr int kVectors = 4;  // of 16 keys, or of 16 dimensions
 constexpr int64_t kBlockBytes = kBlockKeys * kHeadDim;
 
-// 2^x for x <= 0, to three digits, which is finer than the bytes that it becomes.
-PARLEY_VNNI inline __m512 exp2_coarse(__m512 x) {
-  x = _mm512_max_ps(x, _mm512_set1_ps(-100.f));
+// 255 * 2^x for x <= 0, to three digits, which is finer than the bytes that it becomes.
+PARLEY_VNNI inline __m512 exp2_to_byte(__m512 x) {
   const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 f = _mm512_sub_ps(x, n);
-  __m512 p = _mm512_set1_ps(0.0558013f);
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.2412793f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.6931216f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.9999622f));
+  __m512 p = _mm512_set1_ps(255 * 0.0558013f);
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.2412793f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.6931216f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.9999622f));
   return _mm512_scalef_ps(p, n);
 }
 
-// The same to seven digits.
+// 2^x for x <= 0, to seven digits.
 PARLEY_VNNI inline __m512 exp2_fine(__m512 x) {
   x = _mm512_max_ps(x, _mm512_set1_ps(-100.f));
   const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
@@ -71,39 +70,49 @@ inline void multiply_block(const uint8_t* rows, int64_t stride, const int8_t* bl
   kernels::vnni_sums(product, 0, kTileRows, 0, 64 / kernels::kPanel, sums[0]);
 }
 
-// Scores of a row and a block of keys become probabilities relative to the largest of them. valid:
-// how many keys there are.
+// Four vectors of integers in [0, 255] as 64 bytes in their order.
+PARLEY_VNNI inline __m512i pack_bytes(const __m512i* v) {
+  const __m512i words =
+      _mm512_packus_epi32(v[0], v[1]);  // within each quarter: 4 of v[0], 4 of v[1]
+  const __m512i more = _mm512_packus_epi32(v[2], v[3]);
+  const __m512i bytes = _mm512_packus_epi16(words, more);  // within each quarter: 4 of each
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, bytes);
+}
+
+// Scores of a row and a block of keys become probabilities relative to the largest of them.
+// key_scale is 0 beyond the last key; `valid`, how many keys there are, matters in the last block
+// only.
 PARLEY_VNNI void score_block(const int32_t* sums, const int32_t* offset, const float* key_scale,
                              float query_scale, int64_t valid, Row& row, int64_t block) {
   __m512 score[kVectors];
   const __m512 scale = _mm512_set1_ps(query_scale);
-  const __m512 nothing = _mm512_set1_ps(-3e38f);
-  __m512 largest = nothing;
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
-    const int64_t count = std::clamp<int64_t>(valid - v * 16, 0, 16);
     const __m512i sum =
         _mm512_add_epi32(_mm512_loadu_si512(sums + v * 16), _mm512_loadu_si512(offset + v * 16));
-    const __m512 product =
-        _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(key_scale + v * 16));
-    score[v] =
-        _mm512_mask_mul_ps(nothing, static_cast<__mmask16>((1u << count) - 1), product, scale);
-    largest = _mm512_max_ps(largest, score[v]);
+    score[v] = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(key_scale + v * 16));
   }
-  const float top = _mm512_reduce_max_ps(largest);
+  if (valid < kBlockKeys) {
+    for (int v = 0; v < kVectors; ++v) {
+      const int64_t count = std::clamp<int64_t>(valid - v * 16, 0, 16);
+      score[v] = _mm512_mask_mov_ps(_mm512_set1_ps(-1e30f),
+                                    static_cast<__mmask16>((1u << count) - 1), score[v]);
+    }
+  }
+  const __m512 largest =
+      _mm512_max_ps(_mm512_max_ps(score[0], score[1]), _mm512_max_ps(score[2], score[3]));
+  const float top = _mm512_reduce_max_ps(largest) * query_scale;
   const __m512 tops = _mm512_set1_ps(top);
-  __m512i total = _mm512_setzero_si512();
+  __m512i byte[kVectors];
 #pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) {
-    const __m512 relative =
-        _mm512_mul_ps(exp2_coarse(_mm512_sub_ps(score[v], tops)), _mm512_set1_ps(255.f));
-    const __m512i byte = _mm512_cvtps_epi32(relative);
-    total = _mm512_add_epi32(total, byte);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(row.probabilities + block * kBlockKeys + v * 16),
-                     _mm512_cvtusepi32_epi8(byte));
-  }
+  for (int v = 0; v < kVectors; ++v)
+    byte[v] = _mm512_cvtps_epi32(exp2_to_byte(_mm512_fmsub_ps(score[v], scale, tops)));
+  const __m512i bytes = pack_bytes(byte);
+  _mm512_store_si512(row.probabilities + block * kBlockKeys, bytes);
   row.block_max[block] = top;
-  _mm512_storeu_si512(row.sums[block], total);
+  _mm512_store_si512(row.sums[block],
+                     _mm512_dpbusd_epi32(_mm512_setzero_si512(), bytes, _mm512_set1_epi8(1)));
 }
 
 // mixed += weight * sums, for the 64 dimensions.
