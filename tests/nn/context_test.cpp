@@ -39,7 +39,9 @@ TEST(Context, StopsWhenAsked) {
   EXPECT_THROW(ctx.throw_if_stopped(), Stopped);
 }
 
-#ifndef NDEBUG
+#if !defined(NDEBUG) && \
+    !defined(           \
+        __SANITIZE_THREAD__)  // the check is an assertion; TSan dislikes threads after a fork
 TEST(ContextDeathTest, BelongsToOneThread) {
   Context ctx({.threads = 1});
   ctx.allocate({1});
