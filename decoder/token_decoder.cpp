@@ -7,12 +7,12 @@
 
 #include "base/error.h"
 #include "nn/isa.h"
+#include "stage/layers.h"
 
 namespace parley::decoder {
 
 using nn::Activation;
 using nn::DType;
-using nn::Shape;
 using nn::Tensor;
 
 TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
@@ -30,55 +30,36 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
             .head_dim = d_model_ / heads,
             .max_positions = stage.config_int("max_target_positions", 8, 65536),
             .f16 = precision != nn::Precision::kF32 && nn::isa() >= nn::Isa::kAvx2};
-  const stage::Safetensors& weights = stage.weights();
   const nn::Compute few = nn::compute_for(precision, nn::Rows::kFew);
   const nn::Compute many = nn::compute_for(precision, nn::Rows::kMany);
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("decoder_ffn_dim", 1, 65536);
 
-  const auto vector = [&](const std::string& name, int64_t size) {
-    return weights.tensor(name, Shape{size});
-  };
-  const auto norm = [&](const std::string& name) {
-    return nn::LayerNorm::load(vector(name + ".weight", d), vector(name + ".bias", d));
-  };
-  const auto part = [&](const std::string& name, int64_t outputs, int64_t inputs,
-                        bool bias = true) {
-    return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}),
-                                  bias ? vector(name + ".bias", outputs) : Tensor()};
-  };
-  const auto pack = [&](std::vector<nn::WeightSource::Part> parts, nn::Compute compute) {
-    nn::Weight weight({parts}, compute, team);
-    for (const auto& source : parts) weights.release(source.matrix);
-    return weight;
-  };
-
-  token_embedding_ = weights.tensor("embed_tokens.weight", {vocab_size_, d});
-  const Tensor positions = weights.tensor("embed_positions.weight", {cache_.max_positions, d});
-  position_embedding_ = nn::Buffer(static_cast<size_t>(cache_.max_positions * d) * sizeof(float));
-  nn::to_f32(positions.data, positions.dtype, static_cast<size_t>(cache_.max_positions * d),
-             position_embedding_.as<float>());
+  const stage::LayerReader read(stage.weights(), team);
+  token_embedding_ = read.floats("embed_tokens.weight", {vocab_size_, d});
+  position_embedding_ = read.f32("embed_positions.weight", {cache_.max_positions, d});
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const std::string self = layer + "self_attn.";
     const std::string cross = layer + "encoder_attn.";
-    blocks_.push_back(
-        {.self_norm = norm(layer + "self_attn_layer_norm"),
-         .self_qkv = pack({part(self + "q_proj", d, d), part(self + "k_proj", d, d, false),
-                           part(self + "v_proj", d, d)},
-                          few),
-         .self_out = pack({part(self + "out_proj", d, d)}, few),
-         .cross_norm = norm(layer + "encoder_attn_layer_norm"),
-         .cross_q = pack({part(cross + "q_proj", d, d)}, few),
-         .cross_kv =
-             pack({part(cross + "k_proj", d, d, false), part(cross + "v_proj", d, d)}, many),
-         .cross_out = pack({part(cross + "out_proj", d, d)}, few),
-         .mlp_norm = norm(layer + "final_layer_norm"),
-         .mlp_in = pack({part(layer + "fc1", ffn, d)}, few),
-         .mlp_out = pack({part(layer + "fc2", d, ffn)}, few)});
+    blocks_.push_back({.self_norm = read.norm(layer + "self_attn_layer_norm", d),
+                       .self_qkv = read.pack({read.part(self + "q_proj", d, d),
+                                              read.part(self + "k_proj", d, d, /*bias=*/false),
+                                              read.part(self + "v_proj", d, d)},
+                                             few),
+                       .self_out = read.linear(self + "out_proj", d, d, few),
+                       .cross_norm = read.norm(layer + "encoder_attn_layer_norm", d),
+                       .cross_q = read.linear(cross + "q_proj", d, d, few),
+                       .cross_kv = read.pack({read.part(cross + "k_proj", d, d, /*bias=*/false),
+                                              read.part(cross + "v_proj", d, d)},
+                                             many),
+                       .cross_out = read.linear(cross + "out_proj", d, d, few),
+                       .mlp_norm = read.norm(layer + "final_layer_norm", d),
+                       .mlp_in = read.linear(layer + "fc1", ffn, d, few),
+                       .mlp_out = read.linear(layer + "fc2", d, ffn, few)});
   }
-  final_norm_ = norm("layer_norm");
-  vocabulary_ = pack({{token_embedding_, {}}}, few);
+  final_norm_ = read.norm("layer_norm", d);
+  vocabulary_ = read.pack({{token_embedding_, {}}}, few);
 }
 
 size_t TokenDecoder::bytes() const {

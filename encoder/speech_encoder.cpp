@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "stage/layers.h"
 
 namespace parley::encoder {
 
@@ -23,7 +24,6 @@ SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
     throw Error(stage.name(), "d_model " + std::to_string(d_model_) + " is not a multiple of its " +
                                   std::to_string(heads_) + " heads");
   }
-  const stage::Safetensors& weights = stage.weights();
   const nn::Compute compute = nn::compute_for(precision, nn::Rows::kMany);
   // The first convolution sees log-mel values, whose rounding to 8 bits would be heard by every
   // layer; it is 2 % of the work.
@@ -33,46 +33,28 @@ SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("encoder_ffn_dim", 1, 65536);
 
-  const auto vector = [&](const std::string& name, int64_t size) {
-    return weights.tensor(name, Shape{size});
-  };
-  const auto norm = [&](const std::string& name) {
-    return nn::LayerNorm::load(vector(name + ".weight", d), vector(name + ".bias", d));
-  };
-  const auto part = [&](const std::string& name, int64_t outputs, int64_t inputs,
-                        bool bias = true) {
-    return nn::WeightSource::Part{weights.tensor(name + ".weight", {outputs, inputs}),
-                                  bias ? vector(name + ".bias", outputs) : Tensor()};
-  };
-  const auto pack = [&](std::vector<nn::WeightSource::Part> parts) {
-    nn::Weight weight({parts}, compute, team);
-    for (const auto& source : parts) weights.release(source.matrix);
-    return weight;
-  };
-
-  conv1_ = nn::Conv1d::pack(weights.tensor("conv1.weight", {d, n_mels_, 3}),
-                            vector("conv1.bias", d), 1, 1, first, team);
-  conv2_ = nn::Conv1d::pack(weights.tensor("conv2.weight", {d, d, 3}), vector("conv2.bias", d), 2,
-                            1, compute, team);
-  const Tensor embedding = weights.tensor("embed_positions.weight", {positions_, d});
-  position_embedding_ = nn::Buffer(static_cast<size_t>(positions_ * d) * sizeof(float));
-  nn::to_f32(embedding.data, embedding.dtype, static_cast<size_t>(positions_ * d),
-             position_embedding_.as<float>());
+  const stage::LayerReader read(stage.weights(), team);
+  conv1_ = read.conv1d(
+      "conv1", {.outputs = d, .inputs = n_mels_, .kernel = 3, .stride = 1, .padding = 1}, first);
+  conv2_ = read.conv1d("conv2", {.outputs = d, .inputs = d, .kernel = 3, .stride = 2, .padding = 1},
+                       compute);
+  position_embedding_ = read.f32("embed_positions.weight", {positions_, d});
 
   const int64_t layers = stage.config_int("encoder_layers", 1, 1024);
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const std::string attention = layer + "self_attn.";
-    blocks_.push_back(
-        {.attention_norm = norm(layer + "self_attn_layer_norm"),
-         .qkv = pack({part(attention + "q_proj", d, d), part(attention + "k_proj", d, d, false),
-                      part(attention + "v_proj", d, d)}),
-         .out = pack({part(attention + "out_proj", d, d)}),
-         .mlp_norm = norm(layer + "final_layer_norm"),
-         .mlp_in = pack({part(layer + "fc1", ffn, d)}),
-         .mlp_out = pack({part(layer + "fc2", d, ffn)})});
+    blocks_.push_back({.attention_norm = read.norm(layer + "self_attn_layer_norm", d),
+                       .qkv = read.pack({read.part(attention + "q_proj", d, d),
+                                         read.part(attention + "k_proj", d, d, /*bias=*/false),
+                                         read.part(attention + "v_proj", d, d)},
+                                        compute),
+                       .out = read.linear(attention + "out_proj", d, d, compute),
+                       .mlp_norm = read.norm(layer + "final_layer_norm", d),
+                       .mlp_in = read.linear(layer + "fc1", ffn, d, compute),
+                       .mlp_out = read.linear(layer + "fc2", d, ffn, compute)});
   }
-  final_norm_ = norm("layer_norm");
+  final_norm_ = read.norm("layer_norm", d);
 }
 
 size_t SpeechEncoder::bytes() const {

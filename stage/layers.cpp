@@ -1,0 +1,54 @@
+#include "stage/layers.h"
+
+#include <utility>
+
+#include "base/error.h"
+
+namespace parley::stage {
+
+nn::LayerNorm LayerReader::norm(const std::string& name, int64_t size) const {
+  return nn::LayerNorm::load(floats(name + ".weight", {size}), floats(name + ".bias", {size}));
+}
+
+nn::WeightSource::Part LayerReader::part(const std::string& name, int64_t outputs, int64_t inputs,
+                                         bool bias) const {
+  return {floats(name + ".weight", {outputs, inputs}),
+          bias ? floats(name + ".bias", {outputs}) : nn::Tensor()};
+}
+
+nn::Weight LayerReader::pack(std::vector<nn::WeightSource::Part> parts, nn::Compute compute) const {
+  const nn::WeightSource source{std::move(parts)};
+  nn::Weight weight(source, compute, team_);
+  for (const auto& part : source.parts) weights_.release(part.matrix);
+  return weight;
+}
+
+nn::Conv1d LayerReader::conv1d(const std::string& name, const ConvSize& size,
+                               nn::Compute compute) const {
+  const nn::Tensor kernel = floats(name + ".weight", {size.outputs, size.inputs, size.kernel});
+  nn::Conv1d conv = nn::Conv1d::pack(kernel, floats(name + ".bias", {size.outputs}), size.stride,
+                                     size.padding, compute, team_);
+  weights_.release(kernel);
+  return conv;
+}
+
+nn::Tensor LayerReader::floats(const std::string& name, const nn::Shape& shape) const {
+  const nn::Tensor tensor = weights_.tensor(name, shape);
+  if (tensor.dtype != nn::DType::kF32 && tensor.dtype != nn::DType::kF16 &&
+      tensor.dtype != nn::DType::kBF16) {
+    throw Error(weights_.where(), "tensor '" + name + "' is " +
+                                      std::string(nn::name_of(tensor.dtype)) +
+                                      ", not a floating-point type");
+  }
+  return tensor;
+}
+
+nn::Buffer LayerReader::f32(const std::string& name, const nn::Shape& shape) const {
+  const nn::Tensor tensor = floats(name, shape);
+  const auto count = static_cast<size_t>(shape.elements());
+  nn::Buffer copy = nn::Buffer::uninitialized(count * sizeof(float));
+  nn::to_f32(tensor.data, tensor.dtype, count, copy.as<float>());
+  return copy;
+}
+
+}  // namespace parley::stage

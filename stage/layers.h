@@ -1,0 +1,53 @@
+// From a stage's tensors to layers packed for this CPU.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/linear.h"
+#include "nn/thread_team.h"
+#include "nn/weight.h"
+#include "stage/safetensors.h"
+
+namespace parley::stage {
+
+// Reads layers under the names that checkpoints use: "<name>.weight", "<name>.bias". The pages of a
+// matrix are given back once it is packed. Every function throws Error naming the file and the
+// tensor when that is missing, of another shape, or not made of floats.
+class LayerReader {
+ public:
+  // Both must outlive the reader. The team shares the packing.
+  LayerReader(const Safetensors& weights, nn::ThreadTeam& team) : weights_(weights), team_(team) {}
+
+  nn::LayerNorm norm(const std::string& name, int64_t size) const;
+
+  // Part of a matrix that is packed from several.
+  nn::WeightSource::Part part(const std::string& name, int64_t outputs, int64_t inputs,
+                              bool bias = true) const;
+  nn::Weight pack(std::vector<nn::WeightSource::Part> parts, nn::Compute compute) const;
+  nn::Weight linear(const std::string& name, int64_t outputs, int64_t inputs,
+                    nn::Compute compute) const {
+    return pack({part(name, outputs, inputs)}, compute);
+  }
+
+  struct ConvSize {
+    int64_t outputs;
+    int64_t inputs;
+    int64_t kernel;
+    int64_t stride = 1;
+    int64_t padding = 0;
+  };
+  nn::Conv1d conv1d(const std::string& name, const ConvSize& size, nn::Compute compute) const;
+
+  // The tensor `name` (the whole name) as it lies in the file: f32, f16 or bf16.
+  nn::Tensor floats(const std::string& name, const nn::Shape& shape) const;
+  // A copy of it as f32.
+  nn::Buffer f32(const std::string& name, const nn::Shape& shape) const;
+
+ private:
+  const Safetensors& weights_;
+  nn::ThreadTeam& team_;
+};
+
+}  // namespace parley::stage
