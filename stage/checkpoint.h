@@ -2,6 +2,7 @@
 // part.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -9,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nn/tensor.h"
@@ -30,19 +32,42 @@ class SourceTensor {
   static constexpr int64_t kReadAlignment = 256;  // whole blocks of every quantized type
 };
 
-// Everything that a conversion needs to know about a Whisper checkpoint.
-struct WhisperCheckpoint {
+// A tensor that was computed from others (folded normalization), held in memory.
+class ComputedTensor : public SourceTensor {
+ public:
+  ComputedTensor(const nn::Shape& shape, std::vector<float> values)
+      : shape_(shape), values_(std::move(values)) {}
+  nn::Shape shape() const override { return shape_; }
+  nn::DType dtype() const override { return nn::DType::kF32; }
+  void read(int64_t first, std::span<float> out) const override {
+    std::copy_n(values_.begin() + first, out.size(), out.begin());
+  }
+
+ private:
+  nn::Shape shape_;
+  std::vector<float> values_;
+};
+
+// All values of a tensor.
+std::vector<float> values_of(const SourceTensor& tensor);
+
+// What every conversion needs to know about a checkpoint.
+struct Checkpoint {
   std::shared_ptr<const void> storage;  // what the tensors read from
   std::string where;                    // path, for messages
   std::string format;                   // "huggingface", "openai", "ggml"
-  WhisperDims dims;
+  // By our names: "<stage>.<tensor>".
   std::map<std::string, std::unique_ptr<SourceTensor>> tensors;
-  // Generation facts as in generation_config.json; absent ones are derived (convert.cpp).
+  std::vector<std::filesystem::path> files;  // the weights, for the digest of the source
+  std::string licence;
+};
+
+struct WhisperCheckpoint : Checkpoint {
+  WhisperDims dims;
+  // Generation facts as in generation_config.json; absent ones are derived (whisper_stages.cpp).
   nlohmann::json generation = nlohmann::json::object();
   // Byte tokens in the order of their ids, when the checkpoint itself holds its vocabulary (ggml).
   std::vector<std::string> vocabulary;
-  std::vector<std::filesystem::path> files;  // the weights, for the digest of the source
-  std::string licence;
 };
 
 }  // namespace parley::stage

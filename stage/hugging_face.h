@@ -1,18 +1,21 @@
-// Whisper checkpoints as transformers' save_pretrained() writes them: config.json beside
-// model.safetensors or pytorch_model.bin, either of them also in shards with an index.
+// Checkpoints as transformers' save_pretrained() writes them: config.json beside model.safetensors
+// or pytorch_model.bin, either of them also in shards with an index.
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "stage/checkpoint.h"
 
 namespace parley::stage {
 
-// Throws Error naming the file and what is wrong with it.
-WhisperCheckpoint open_hugging_face(const std::filesystem::path& folder);
+// Our name of a tensor ("<stage>.<tensor>") for the checkpoint's; nothing: it is not read at all.
+using TensorNames = std::function<std::optional<std::string>(std::string_view theirs)>;
 
-// config.json as a Whisper's dimensions. Throws Error when it is another architecture or something
-// is missing.
-WhisperDims parse_whisper_config(const nlohmann::json& config, const std::string& where);
+// The weights and the licence of a folder. Throws Error naming the file and what is wrong with it.
+Checkpoint open_hugging_face(const std::filesystem::path& folder, const TensorNames& our_name);
 
 }  // namespace parley::stage

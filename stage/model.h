@@ -21,6 +21,7 @@ namespace parley::stage {
 class Stage {
  public:
   const std::string& name() const { return name_; }
+  const std::string& where() const { return where_; }  // path of stage.json, for messages
   const std::string& kind() const { return manifest_.kind; }
   const StageManifest& manifest() const { return manifest_; }
   const nlohmann::json& config() const { return manifest_.config; }
@@ -37,6 +38,8 @@ class Stage {
   std::vector<int64_t> config_ints(const std::string& key, int64_t min, int64_t max) const {
     return fields().integers(key, min, max);
   }
+  // The field's own fields; the stage must outlive them.
+  Fields config_object(const std::string& key) const { return fields().object(key); }
   // [[a, b], ...] with a in [0, max_first] and b in [0, max_second], as the alignment heads'
   // [layer, head].
   std::vector<std::pair<int64_t, int64_t>> config_pairs(const std::string& key, int64_t max_first,

@@ -8,17 +8,6 @@ namespace parley::stage {
 
 namespace {
 
-void add_linear(std::vector<NamedShape>& tensors, const std::string& name, int64_t out, int64_t in,
-                bool bias = true) {
-  tensors.push_back({name + ".weight", {out, in}});
-  if (bias) tensors.push_back({name + ".bias", {out}});
-}
-
-void add_norm(std::vector<NamedShape>& tensors, const std::string& name, int64_t size) {
-  tensors.push_back({name + ".weight", {size}});
-  tensors.push_back({name + ".bias", {size}});
-}
-
 void add_attention(std::vector<NamedShape>& tensors, const std::string& name, int64_t size) {
   add_linear(tensors, name + ".q_proj", size, size);
   add_linear(tensors, name + ".k_proj", size, size, /*bias=*/false);

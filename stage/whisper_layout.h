@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "nn/tensor.h"
+#include "stage/named_shape.h"
 
 namespace parley::stage {
 
@@ -28,11 +28,6 @@ struct WhisperDims {
 
 // Throws Error naming the dimension that no Whisper can have; `where` is the file that said so.
 void check_dims(const WhisperDims& dims, const std::string& where);
-
-struct NamedShape {
-  std::string name;
-  nn::Shape shape;
-};
 
 // Every tensor of the stage, without the "encoder." / "decoder." prefix.
 std::vector<NamedShape> whisper_encoder_tensors(const WhisperDims& dims);
