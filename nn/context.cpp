@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstdint>
 
 #include "base/error.h"
 #include "nn/isa.h"
@@ -11,29 +10,23 @@ namespace parley::nn {
 
 namespace {
 
-constexpr size_t kAlignment = 64;
-constexpr size_t kMinChunk = size_t{1} << 20;
+constexpr size_t kMinChunk = size_t{2} << 20;
 
-size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+size_t aligned(size_t bytes) {
+  return (bytes + Buffer::kAlignment - 1) / Buffer::kAlignment * Buffer::kAlignment;
+}
 
 }  // namespace
 
 std::byte* Arena::allocate(size_t bytes) {
   bytes = aligned(std::max<size_t>(bytes, 1));
-  while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].size) {
+  while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].size()) {
     ++chunk_;
     used_ = 0;
   }
-  if (chunk_ == chunks_.size()) {
-    Chunk chunk;
-    chunk.size = std::max(bytes, kMinChunk);
-    chunk.memory = std::make_unique_for_overwrite<std::byte[]>(chunk.size + kAlignment);
-    const auto address = reinterpret_cast<uintptr_t>(chunk.memory.get());
-    chunk.begin = chunk.memory.get() + (aligned(address) - address);
-    chunks_.push_back(std::move(chunk));
-    used_ = 0;
-  }
-  std::byte* memory = chunks_[chunk_].begin + used_;
+  if (chunk_ == chunks_.size())
+    chunks_.push_back(Buffer::uninitialized(std::max(bytes, kMinChunk)));
+  std::byte* memory = chunks_[chunk_].data() + used_;
   used_ += bytes;
   return memory;
 }
@@ -45,7 +38,7 @@ void Arena::release(Mark mark) {
 
 size_t Arena::reserved_bytes() const {
   size_t total = 0;
-  for (const Chunk& chunk : chunks_) total += chunk.size;
+  for (const Buffer& chunk : chunks_) total += chunk.size();
   return total;
 }
 

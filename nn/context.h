@@ -28,12 +28,7 @@ class Arena {
   size_t reserved_bytes() const;
 
  private:
-  struct Chunk {
-    std::unique_ptr<std::byte[]> memory;
-    std::byte* begin = nullptr;
-    size_t size = 0;
-  };
-  std::vector<Chunk> chunks_;
+  std::vector<Buffer> chunks_;
   size_t chunk_ = 0;  // the chunk that serves allocations
   size_t used_ = 0;   // bytes of it in use
 };

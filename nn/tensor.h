@@ -72,9 +72,12 @@ struct Tensor {
   Tensor slice_rows(int64_t begin, int64_t count) const;
 };
 
-// Memory aligned to 64 bytes (a cache line, an AVX-512 register), zeroed. Movable.
+// Memory aligned to 64 bytes (a cache line, an AVX-512 register), zeroed; in huge pages where it is
+// large. Movable.
 class Buffer {
  public:
+  static constexpr size_t kAlignment = 64;
+
   Buffer() = default;
   explicit Buffer(size_t bytes);
   static Buffer uninitialized(size_t bytes);

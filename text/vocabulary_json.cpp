@@ -1,10 +1,11 @@
 // Hugging Face's forms of a byte-level BPE vocabulary: tokenizer.json and the older set of files.
 #include <algorithm>
+#include <bit>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
@@ -80,7 +81,40 @@ void enter_added_tokens(Vocabulary& vocabulary, const std::vector<AddedToken>& a
   }
 }
 
-using IdsByName = std::unordered_map<std::string_view, int32_t>;
+// Token ids by name: a table with open addressing, since reading a vocabulary is mostly looking up
+// its 50,000 merges, three names each, and models are loaded to hear one command.
+class IdsByName {
+ public:
+  explicit IdsByName(size_t names) : slots_(std::bit_ceil(2 * names + 1)) {}
+
+  // The id that the name has had before, or the given one. The name's characters must outlive this.
+  int32_t add(std::string_view name, int32_t id) {
+    Slot& slot = slots_[place(name)];
+    if (slot.id == kNoId) slot = {name, id};
+    return slot.id;
+  }
+  std::optional<int32_t> find(std::string_view name) const {
+    const Slot& slot = slots_[place(name)];
+    return slot.id == kNoId ? std::nullopt : std::optional(slot.id);
+  }
+
+ private:
+  static constexpr int32_t kNoId = -1;
+  struct Slot {
+    std::string_view name;
+    int32_t id = kNoId;
+  };
+
+  // Where the name is, or would be: at most half of the slots are taken.
+  size_t place(std::string_view name) const {
+    const size_t mask = slots_.size() - 1;
+    size_t i = std::hash<std::string_view>{}(name)&mask;
+    while (slots_[i].id != kNoId && slots_[i].name != name) i = (i + 1) & mask;
+    return i;
+  }
+
+  std::vector<Slot> slots_;
+};
 
 // Names are in the byte-level alphabet, except those of added and special tokens. Returns the ids
 // of the ordinary ones.
@@ -91,8 +125,7 @@ IdsByName enter_tokens(Vocabulary& vocabulary, const NamedIds& tokens,
     const auto known = added_ids.emplace(token.content, token.id).first;
     if (known->second != token.id) throw Error(where, "two ids for the token " + token.content);
   }
-  IdsByName ids;
-  ids.reserve(tokens.size());
+  IdsByName ids(tokens.size());
   for (const auto& [name, id] : tokens) {
     const auto known = added_ids.find(name);
     if (known != added_ids.end()) {
@@ -110,8 +143,8 @@ IdsByName enter_tokens(Vocabulary& vocabulary, const NamedIds& tokens,
     }
     const TokenKind kind = bytes->empty() ? TokenKind::kAbsent : TokenKind::kOrdinary;
     vocabulary.set(id, kind, *std::move(bytes), where);
-    const auto entered = ids.emplace(name, static_cast<int32_t>(id)).first;
-    if (entered->second != id) throw Error(where, "two ids for the token " + name);
+    if (ids.add(name, static_cast<int32_t>(id)) != id)
+      throw Error(where, "two ids for the token " + name);
   }
   return ids;
 }
@@ -120,8 +153,7 @@ IdsByName enter_tokens(Vocabulary& vocabulary, const NamedIds& tokens,
 void enter_merges(Vocabulary& vocabulary, const std::vector<std::string>& merges,
                   const IdsByName& ids, const std::string& where) {
   const auto id_by_name = [&](std::string_view name) {
-    const auto found = ids.find(name);
-    if (found != ids.end()) return found->second;
+    if (const std::optional<int32_t> id = ids.find(name)) return *id;
     throw Error(where,
                 "a merge uses \"" + std::string(name) + "\", which is not in the vocabulary");
   };
