@@ -191,9 +191,7 @@ Tensor TokenDecoder::step(nn::Context& ctx, KvState& state, std::span<const Row>
     const Tensor q = nn::linear(ctx, block.cross_q, nn::layer_norm(ctx, block.cross_norm, x));
     nn::linear(ctx, block.cross_out, attend_to_cross(ctx, state, layer, rows, placement, q),
                {.residual = x});
-    const Tensor hidden = nn::linear(ctx, block.mlp_in, nn::layer_norm(ctx, block.mlp_norm, x),
-                                     {.activation = Activation::kGelu});
-    nn::linear(ctx, block.mlp_out, hidden, {.residual = x});
+    nn::feed_forward(ctx, block.mlp_norm, block.mlp_in, block.mlp_out, x);
   }
   const Tensor last = ctx.allocate({wanted, d_model_});
   for (size_t i = 0, k = 0; i < rows.size(); ++i) {

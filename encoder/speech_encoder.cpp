@@ -86,10 +86,7 @@ void SpeechEncoder::run(nn::Context& ctx, const Tensor& mel, const Tensor& featu
                    nn::layer_norm(ctx, block.attention_norm, x, type));  // [positions, 3 d_model]
     nn::linear(ctx, block.out, nn::self_attention(ctx, qkv, heads_, block.qkv.compute()),
                {.residual = x});  // x += W a + b
-    const Tensor hidden =
-        nn::linear(ctx, block.mlp_in, nn::layer_norm(ctx, block.mlp_norm, x, type),
-                   {.activation = Activation::kGelu});
-    nn::linear(ctx, block.mlp_out, hidden, {.residual = x});
+    nn::feed_forward(ctx, block.mlp_norm, block.mlp_in, block.mlp_out, x);
   }
   nn::layer_norm(ctx, final_norm_, x, features);
 }

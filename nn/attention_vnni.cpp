@@ -20,15 +20,15 @@ constexpr int64_t kMaxBlocks = kMaxPositions / kBlockKeys;
 constexpr int kVectors = 4;  // of 16 keys, or of 16 dimensions
 constexpr int64_t kBlockBytes = kBlockKeys * kHeadDim;
 
-// 255 * 2^x for x <= 0, to three digits, which is finer than the bytes that it becomes.
+// 255 * 2^x for x <= 0, to four digits, which is finer than the bytes that it becomes: a polynomial
+// of x - floor(x), scaled by 2^floor(x), which is what scalef makes of x.
 PARLEY_VNNI inline __m512 exp2_to_byte(__m512 x) {
-  const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 f = _mm512_sub_ps(x, n);
-  __m512 p = _mm512_set1_ps(255 * 0.0558013f);
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.2412793f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.6931216f));
-  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.9999622f));
-  return _mm512_scalef_ps(p, n);
+  const __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  __m512 p = _mm512_set1_ps(255 * 0.07802457f);
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.2260672f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.69583347f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(255 * 0.99992523f));
+  return _mm512_scalef_ps(p, x);
 }
 
 // 2^x for x <= 0, to seven digits.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <vector>
 
 #include "nn/isa.h"
 #include "nn/kernels.h"
@@ -22,6 +23,43 @@ void for_rows(Context& ctx, int64_t rows, const Body& body) {
   ctx.parallel((rows + kRows - 1) / kRows, [&](int64_t block, int) {
     for (int64_t r = block * kRows; r < std::min((block + 1) * kRows, rows); ++r) body(r);
   });
+}
+
+constexpr int64_t kInt8RowBlock = 48;  // of rows that one thread quantizes and multiplies at once
+
+// Scratch for rows of bytes.
+class QuantizedScratch {
+ public:
+  QuantizedScratch(Context& ctx, int64_t rows, int64_t inputs)
+      : inputs_(inputs),
+        q_(ctx.allocate({rows, (inputs + 3) / 4 * 4}, DType::kU8)),
+        scale_(ctx.allocate({rows})),
+        zero_(ctx.allocate({rows}, DType::kI32)) {}
+
+  int64_t stride() const { return q_.cols(); }
+  // Row `row` and the following become the bytes of x.
+  void set(int64_t row, const Tensor& x) const {
+    kernels::quantize_rows(x.f32(), x.row_stride, x.rows(), inputs_, stride(),
+                           q_.as<uint8_t>() + row * stride(), scale_.f32() + row,
+                           zero_.as<int32_t>() + row);
+  }
+  kernels::QuantizedRows rows(int64_t row) const {
+    return {.q = q_.as<uint8_t>() + row * stride(),
+            .stride = stride(),
+            .scale = scale_.f32() + row,
+            .zero = zero_.as<int32_t>() + row};
+  }
+
+ private:
+  int64_t inputs_;
+  Tensor q_, scale_, zero_;
+};
+
+void normalize_row(const LayerNorm& norm, const Tensor& x, const Tensor& out, int64_t row) {
+  const auto element = static_cast<int64_t>(size_of(out.dtype));
+  kernels::layer_norm_row(x.row(row), x.cols(), norm.weight.as<float>(), norm.bias.as<float>(),
+                          norm.epsilon, out.as<std::byte>() + row * out.row_stride * element,
+                          out.dtype == DType::kBF16);
 }
 
 }  // namespace
@@ -107,36 +145,31 @@ struct LinearCall {
   void int8() const {
     const Scope scope(ctx);
     const int64_t rows = x.rows();
-    const int64_t stride = (weight.inputs() + 3) / 4 * 4;
-    const Tensor q = ctx.allocate({rows, stride}, DType::kU8);
-    const Tensor scale = ctx.allocate({rows});
-    const Tensor zero = ctx.allocate({rows}, DType::kI32);
-    const int64_t row_block = 48;
-    const auto quantize = [&](int64_t row, int64_t count) {
-      kernels::quantize_rows(x.row(row), x.row_stride, count, weight.inputs(), stride,
-                             q.as<uint8_t>() + row * stride, scale.f32() + row,
-                             zero.as<int32_t>() + row);
-    };
-    if (rows <= row_block) quantize(0, rows);
-    share(row_block, [&](int64_t row, int64_t count, int64_t panel_begin, int64_t panel_end) {
-      if (rows > row_block) quantize(row, count);  // then a block of rows belongs to one thread
-      kernels::multiply_rows(kernels::Int8Rows{.x = {.q = q.as<uint8_t>() + row * stride,
-                                                     .stride = stride,
-                                                     .scale = scale.f32() + row,
-                                                     .zero = zero.as<int32_t>() + row},
-                                               .rows = count,
-                                               .panels = weight.panels_.as<int8_t>(),
-                                               .weight_scale = weight.scale_.as<float>(),
-                                               .weight_sum = weight.sum_.as<int32_t>(),
-                                               .inputs = stride,
-                                               .outputs = weight.outputs(),
-                                               .panel_begin = panel_begin,
-                                               .panel_end = panel_end,
-                                               .vnni = isa() >= Isa::kVnni,
-                                               .epilogue = epilogue(),
-                                               .out = out.row(row),
-                                               .out_stride = out.row_stride});
+    const QuantizedScratch quantized(ctx, rows, weight.inputs());
+    if (rows <= kInt8RowBlock) quantized.set(0, x);
+    share(kInt8RowBlock, [&](int64_t row, int64_t count, int64_t begin, int64_t end) {
+      // Of many rows, a block belongs to one thread.
+      if (rows > kInt8RowBlock) quantized.set(row, x.slice_rows(row, count));
+      multiply_int8(quantized, row, begin, end, out.slice_rows(row, count));
     });
+  }
+
+  // to = the product of to.rows() quantized rows from `row` on with panels [begin, end).
+  void multiply_int8(const QuantizedScratch& quantized, int64_t row, int64_t begin, int64_t end,
+                     const Tensor& to) const {
+    kernels::multiply_rows(kernels::Int8Rows{.x = quantized.rows(row),
+                                             .rows = to.rows(),
+                                             .panels = weight.panels_.as<int8_t>(),
+                                             .weight_scale = weight.scale_.as<float>(),
+                                             .weight_sum = weight.sum_.as<int32_t>(),
+                                             .inputs = quantized.stride(),
+                                             .outputs = weight.outputs(),
+                                             .panel_begin = begin,
+                                             .panel_end = end,
+                                             .vnni = isa() >= Isa::kVnni,
+                                             .epilogue = epilogue(),
+                                             .out = to.f32(),
+                                             .out_stride = to.row_stride});
   }
 };
 
@@ -224,19 +257,63 @@ LayerNorm LayerNorm::load(const Tensor& weight, const Tensor& bias) {
 }
 
 void layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, const Tensor& out) {
-  const int64_t rows = x.rows();
-  const auto element = static_cast<int64_t>(size_of(out.dtype));
-  for_rows(ctx, rows, [&](int64_t r) {
-    kernels::layer_norm_row(x.row(r), x.cols(), norm.weight.as<float>(), norm.bias.as<float>(),
-                            norm.epsilon, out.as<std::byte>() + r * out.row_stride * element,
-                            out.dtype == DType::kBF16);
-  });
+  for_rows(ctx, x.rows(), [&](int64_t r) { normalize_row(norm, x, out, r); });
 }
 
 Tensor layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, DType type) {
   const Tensor out = ctx.allocate(x.shape, type);
   layer_norm(ctx, norm, x, out);
   return out;
+}
+
+namespace {
+
+// A block of rows stays in its core's cache from the norm to the sum: the hidden layer of all rows
+// is many megabytes.
+void feed_forward_int8(Context& ctx, const LayerNorm& norm, const Weight& in, const Weight& out,
+                       const Tensor& x) {
+  struct Scratch {
+    Tensor normalized, hidden;
+    QuantizedScratch narrow, wide;
+  };
+  std::vector<Scratch> scratch;
+  for (int thread = 0; thread < ctx.threads(); ++thread) {
+    scratch.push_back({.normalized = ctx.allocate({kInt8RowBlock, in.inputs()}),
+                       .hidden = ctx.allocate({kInt8RowBlock, in.outputs()}),
+                       .narrow = {ctx, kInt8RowBlock, in.inputs()},
+                       .wide = {ctx, kInt8RowBlock, out.inputs()}});
+  }
+  const LinearCall first{ctx, in, {}, {}, Activation::kGelu, /*accumulate=*/false};
+  const LinearCall second{ctx, out, {}, {}, Activation::kNone, /*accumulate=*/true};
+  const int64_t blocks = (x.rows() + kInt8RowBlock - 1) / kInt8RowBlock;
+  ctx.parallel(blocks, [&](int64_t block, int thread) {
+    const Scratch& mine = scratch[static_cast<size_t>(thread)];
+    const int64_t row = block * kInt8RowBlock;
+    const Tensor rows = x.slice_rows(row, std::min(kInt8RowBlock, x.rows() - row));
+    const Tensor normalized = mine.normalized.slice_rows(0, rows.rows());
+    const Tensor hidden = mine.hidden.slice_rows(0, rows.rows());
+    for (int64_t r = 0; r < rows.rows(); ++r) normalize_row(norm, rows, normalized, r);
+    mine.narrow.set(0, normalized);
+    first.multiply_int8(mine.narrow, 0, 0, panels_of(in.outputs()), hidden);
+    mine.wide.set(0, hidden);
+    second.multiply_int8(mine.wide, 0, 0, panels_of(out.outputs()), rows);
+  });
+}
+
+}  // namespace
+
+void feed_forward(Context& ctx, const LayerNorm& norm, const Weight& in, const Weight& out,
+                  const Tensor& x) {
+  assert(in.inputs() == x.cols() && out.inputs() == in.outputs() && out.outputs() == x.cols());
+  ctx.check_thread();
+  const Scope scope(ctx);
+  if (in.compute() == Compute::kInt8 && out.compute() == Compute::kInt8 &&
+      x.rows() > kInt8RowBlock) {
+    return feed_forward_int8(ctx, norm, in, out, x);
+  }
+  const Tensor hidden = linear(ctx, in, layer_norm(ctx, norm, x, in.activation_type()),
+                               {.activation = Activation::kGelu});
+  linear(ctx, out, hidden, {.residual = x});
 }
 
 Peak peak(std::span<const float> row) {

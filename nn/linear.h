@@ -54,6 +54,10 @@ struct LayerNorm {
 Tensor layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, DType type = DType::kF32);
 void layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, const Tensor& out);
 
+// x += out(gelu(in(norm(x)))): the second half of a transformer's layer.  x: f32 [rows, size].
+void feed_forward(Context& ctx, const LayerNorm& norm, const Weight& in, const Weight& out,
+                  const Tensor& x);
+
 // The largest value of a row, the first index that holds it, and log(sum(exp(row))).
 using kernels::Peak;
 Peak peak(std::span<const float> row);
