@@ -38,7 +38,7 @@ help:
 	@echo 'make install PREFIX=DIR    programs, library and CMake package  [$(PREFIX)]'
 	@echo 'make check                 formatting, brief fuzzing, the tests under sanitizers; CI: make check && make test'
 	@echo 'make check-tidy            clang-tidy on all sources (minutes)'
-	@echo 'make bench                 times of the stages; beside whisper.cpp with WHISPER_CPP_BENCH=path/to/whisper-bench'
+	@echo 'make bench                 times of the stages; beside whisper.cpp with WHISPER_CPP_BENCH=.../whisper-bench'
 	@echo 'make fuzz FUZZ_SECONDS=60  every fuzz target for that long'
 	@echo 'make format                clang-format on all sources'
 	@echo 'make setup                 install the Debian packages that are missing'
@@ -132,14 +132,21 @@ format: setup-check
 check-tidy: setup-check $(BUILD)/build.ninja
 	find $(LIBRARY_FOLDERS) cli -name '*.cpp' -print0 | xargs -0 -n 1 -P $(JOBS) clang-tidy-14 --quiet -p $(BUILD)
 
-# Random weights of the sizes of Whisper tiny.en: speed does not depend on what they say.
-bench-models/tiny.en.parley/model.json:
-	$(PYTHON) bench/random_whisper.py tiny.en bench-models/tiny.en
-	$(BUILD)/parley convert bench-models/tiny.en -o $(@D)
+# Random weights of Whisper's sizes: speed does not depend on what they say.
+BENCH_SIZES = tiny.en base.en small.en
+BENCH_ISA = vnni avx2
+# whisper.cpp's whisper-bench, built by you from its repository; without it only our numbers are printed.
+WHISPER_CPP_BENCH ?= $(wildcard ../whisper.cpp/build/bin/whisper-bench)
 
-bench: setup-bench build bench-models/tiny.en.parley/model.json
-	$(PYTHON) bench/compare.py bench-models/tiny.en.parley --program $(BUILD)/bench_stt \
-	  $(if $(WHISPER_CPP_BENCH),--whisper-bench $(WHISPER_CPP_BENCH) --peer f16=bench-models/tiny.en/ggml-model-f16.bin)
+bench-models/%.parley/model.json:
+	$(PYTHON) bench/random_whisper.py $* bench-models/$*
+	$(BUILD)/parley convert bench-models/$* -o $(@D)
+
+bench: setup-bench build $(BENCH_SIZES:%=bench-models/%.parley/model.json)
+	@for size in $(BENCH_SIZES); do \
+	  $(PYTHON) bench/compare.py bench-models/$$size.parley --program $(BUILD)/bench_stt --max-isa $(BENCH_ISA) \
+	    $(if $(WHISPER_CPP_BENCH),--whisper-bench $(WHISPER_CPP_BENCH) --peer f16=bench-models/$$size/ggml-model-f16.bin) || exit 1; \
+	done
 
 install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)

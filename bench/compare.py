@@ -22,18 +22,22 @@ from pathlib import Path
 # measure: title. Times in milliseconds; a step advances that many rows by one token.
 MEASURES = {
     "load_ms": "load",
+    "first_result_ms": "load and first window",
     "encoder_ms": "encoder, one 30 s window",
     "step_ms_1": "decoder step, 1 row",
     "step_ms_5": "decoder step, 5 rows",
     "step_ms_8": "decoder step, 8 rows",
+    "step_ms_8_windows": "decoder step, 8 rows of 8 windows",
     "prompt_ms_256": "prompt of 256 tokens",
     "peak_rss_mb": "peak memory, MB",
 }
 
 
-def run(command):
+def run(command, environment={}):
     """(standard output + error, peak resident bytes) of a program that must succeed."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
+    )
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -49,13 +53,14 @@ def median_of(value):
 class Parley:
     """bench_stt MODEL --threads N --precision P prints one JSON object: README.md."""
 
-    def __init__(self, program, model, precision, threads):
-        self.name = f"parley {precision}"
+    def __init__(self, program, model, precision, threads, max_isa=None):
+        self.name = f"parley {precision}" + (f" {max_isa}" if max_isa else "")
         self.command = [program, model, "--threads", str(threads), "--precision", precision]
+        self.environment = {"PARLEY_MAX_ISA": max_isa} if max_isa else {}
         self.about = None
 
     def measure(self):
-        output, peak = run(self.command)
+        output, peak = run(self.command, self.environment)
         result = json.loads(output[output.index("{") :])
         self.about = {k: result.get(k) for k in ("model", "digest", "isa", "precision", "threads")}
         times = {name: median_of(result[name]) for name in MEASURES if name in result}
@@ -158,6 +163,13 @@ def parse_arguments():
     parser.add_argument("--program", default="build/bench_stt", help="our benchmark (build/bench_stt)")
     parser.add_argument("--precision", nargs="+", default=["auto"])
     parser.add_argument(
+        "--max-isa",
+        nargs="+",
+        default=[],
+        metavar="ISA",
+        help="ours also held to these: vnni (AMX off), avx2 (AVX-512 off), generic",
+    )
+    parser.add_argument(
         "--whisper-bench", default=os.environ.get("WHISPER_CPP_BENCH"), help="whisper.cpp's whisper-bench"
     )
     parser.add_argument(
@@ -176,7 +188,11 @@ def main():
     arguments = parse_arguments()
     programs = []
     if arguments.model:
-        programs = [Parley(arguments.program, arguments.model, p, arguments.threads) for p in arguments.precision]
+        programs = [
+            Parley(arguments.program, arguments.model, precision, arguments.threads, max_isa)
+            for max_isa in [None, *arguments.max_isa]
+            for precision in arguments.precision
+        ]
     if arguments.peer and not arguments.whisper_bench:
         raise SystemExit("--peer needs --whisper-bench or WHISPER_CPP_BENCH")
     for peer in arguments.peer:
