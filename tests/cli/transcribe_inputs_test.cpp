@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -156,6 +157,35 @@ TEST(TranscribeInputs, AnHourOfNothingIsSkippedAtOnce) {
   EXPECT_EQ(
       json.at("rejected"),
       nlohmann::json::parse(R"([{"start": 0.0, "end": 3600.0, "text": "", "reason": "vad"}])"));
+}
+
+// Peak resident bytes of transcribing `minutes` of noise, all of which the model is made to hear.
+int64_t memory_for(const Bench& bench, int minutes) {
+  const std::string second = [] {
+    std::string bytes;
+    for (const float sample : noise(8000, 30, 3))
+      bytes.push_back(static_cast<char>(std::clamp(sample + 128.f, 0.f, 255.f)));
+    return bytes;
+  }();
+  std::string samples;
+  for (int i = 0; i < minutes * 60; ++i) samples += second;
+  const std::string file = bench.path(std::to_string(minutes) + ".wav");
+  write_file(file, wav_header(8000, 1, 8, static_cast<uint32_t>(samples.size())) + samples);
+  const Outcome outcome = bench.run({"--vad", "off", "-l", "en", "--batch", "4", "-f", "json", "-o",
+                                     bench.path("out"), "--timings", bench.path("timings"), file});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const auto timings = nlohmann::json::parse(read_bytes(bench.path("timings")));
+  EXPECT_DOUBLE_EQ(timings.at("audio_seconds").get<double>(), 60.0 * minutes);
+  return timings.at("peak_rss_bytes").get<int64_t>();
+}
+
+TEST(TranscribeInputs, MemoryDoesNotGrowWithTheFile) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the sanitizer keeps freed memory";
+#endif
+  const Bench bench;
+  // 40 minutes more; at this rate three hours would add 72 MB.
+  EXPECT_LT(memory_for(bench, 44) - memory_for(bench, 4), int64_t{16} << 20);
 }
 
 TEST(TranscribeInputs, AJobsFileNamesInputsLineByLine) {
