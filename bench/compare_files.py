@@ -55,7 +55,7 @@ def programs(arguments):
         yield Process(
             f"parley {strategy}",
             [arguments.program, "-m", arguments.model, "--strategy", strategy, "--beam", beam, "--temperature", "0"]
-            + ["--condition-on-previous-text", "off"] * (strategy == "sequential")
+            + ["--no-condition-on-previous-text"] * (strategy == "sequential")
             + ["--threads", threads, "--quiet", *files],
         )
     if arguments.whisper_cli and arguments.ggml:
