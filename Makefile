@@ -11,8 +11,8 @@ SHARED ?= $(or $(PARLEY_SHARED),../shared)
 
 # Debian 12. To build the programs and the tests:
 PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec-dev libavformat-dev libcli11-dev libdnnl-dev \
-  libfftw3-dev libhwy-dev libpcre2-dev libsndfile1-dev libssl-dev libswresample-dev libwebrtc-audio-processing-dev libzip-dev \
-  zlib1g-dev libgtest-dev ffmpeg
+  libexpat1-dev libfftw3-dev libhwy-dev libicu-dev libpcre2-dev libsndfile1-dev libssl-dev libswresample-dev \
+  libwebrtc-audio-processing-dev libzip-dev zlib1g-dev libgtest-dev ffmpeg
 # For the sanitizers, the fuzzers and the formatter:
 CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang-tidy-14
 # For the benchmarks:

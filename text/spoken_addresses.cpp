@@ -1,0 +1,142 @@
+// URLs, e-mail addresses, telephone numbers, versions: what is said piece by piece.
+#include <algorithm>
+
+#include "text/spoken_number.h"
+#include "text/spoken_rules.h"
+
+namespace parley::text {
+
+namespace {
+
+// What ends a sentence rather than the address in it.
+size_t without_final_punctuation(std::string_view text, size_t begin, size_t end) {
+  while (end > begin &&
+         std::string_view(".,;:!?'\")]}>*").find(text[end - 1]) != std::string_view::npos)
+    --end;
+  return end;
+}
+
+// Words as words, digits in small groups as numbers, signs by name: "dev.example.com/a-b".
+void say_pieces(Speech& speech, std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    if (!is_ascii_alnum(text[at])) {
+      speech.say(sign_name(text[at++]));
+      continue;
+    }
+    const size_t begin = at;
+    while (at < text.size() && is_ascii_alnum(text[at])) ++at;
+    const std::string_view piece = text.substr(begin, at - begin);
+    if (in_list("www http https ftp html php url api", lower_ascii(piece))) {
+      say_characters(speech, piece);
+    } else {
+      say_token(speech, piece);
+    }
+  }
+}
+
+size_t say_address(Speech& speech, const Match& match) {
+  const size_t end = without_final_punctuation(speech.text(), match.begin(), match.end());
+  say_pieces(speech, speech.text().substr(match.begin(), end - match.begin()));
+  return end;
+}
+
+size_t say_handle(Speech& speech, const Match& match) {
+  speech.say(match[1] == "@" ? "at" : "hashtag");
+  say_pieces(speech, match[2]);
+  return match.end();
+}
+
+// "C:\Users", "/usr/local/bin", "~/notes.txt".
+size_t say_path(Speech& speech, const Match& match) { return say_address(speech, match); }
+
+// Groups of digits with a pause between them, "oh" for zero; 800 is a number.
+size_t say_telephone(Speech& speech, const Match& match) {
+  const std::string_view text = speech.text().substr(match.begin(), match.end() - match.begin());
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] == '+') speech.say("plus");
+    if (!is_ascii_digit(text[at])) {
+      ++at;
+      continue;
+    }
+    const size_t begin = at;
+    while (at < text.size() && is_ascii_digit(text[at])) ++at;
+    const std::string_view group = text.substr(begin, at - begin);
+    speech.say(group == "800" || group == "900" ? cardinal(group) : digit_by_digit(group, "oh"));
+    if (text.find_first_of("0123456789", at) != std::string_view::npos) speech.mark(",");
+  }
+  return match.end();
+}
+
+// "555-1234", but not "500-1000".
+size_t say_local_telephone(Speech& speech, const Match& match) {
+  if (match[2].ends_with("00")) return Rule::kNotThis;
+  return say_telephone(speech, match);
+}
+
+size_t say_digits_with_dots(Speech& speech, const Match& match) {
+  const bool address = std::ranges::count(match[2], '.') == 3;
+  if (!match[1].empty()) speech.say("version");
+  bool first = true;
+  for (size_t at = 0; at <= match[2].size();) {
+    const std::string_view rest = match[2].substr(at);
+    const std::string_view part = rest.substr(0, rest.find('.'));
+    if (!first) speech.say(address ? "dot" : "point");
+    speech.say(address || (part.size() > 1 && part[0] == '0') ? digit_by_digit(part)
+                                                              : cardinal(part));
+    at += part.size() + 1;
+    first = false;
+  }
+  return match.end();
+}
+
+// Card numbers, social security numbers.
+size_t say_digit_groups(Speech& speech, const Match& match) {
+  const std::string_view text = speech.text().substr(match.begin(), match.end() - match.begin());
+  for (size_t at = 0; at < text.size();) {
+    const size_t begin = at;
+    while (at < text.size() && is_ascii_digit(text[at])) ++at;
+    speech.say(digit_by_digit(text.substr(begin, at - begin)));
+    if (at++ < text.size()) speech.mark(",");
+  }
+  return match.end();
+}
+
+#define DOMAINS                                                                                   \
+  "(?:com|org|net|edu|gov|mil|int|info|biz|io|co|ai|app|dev|tv|me|uk|us|ca|de|fr|eu|au|jp|cn|in|" \
+  "it|nl|"                                                                                        \
+  "es|ch|se|no|nz|ie|ru|br|xyz|news|blog|tech)"
+
+}  // namespace
+
+std::vector<Rule> address_rules() {
+  std::vector<Rule> rules;
+  const auto add = [&](unsigned starts, const char* pattern, size_t (*say)(Speech&, const Match&)) {
+    rules.push_back({starts, Pattern(pattern), say});
+  };
+  add(kLetter, R"((?i:https?|ftp)://[!-~]{1,2000}+)", say_address);
+  add(kLetter | kDigit,
+      R"([A-Za-z0-9][\w.+%-]{0,63}+@[A-Za-z0-9-]{1,63}+(?:\.[A-Za-z0-9-]{1,63}+){1,8}+)",
+      say_address);
+  add(kLetter, R"((?i:www)\.[!-~]{1,2000}+)", say_address);
+  add(kLetter | kDigit,
+      R"((?:[A-Za-z0-9-]{1,63}+\.){1,4})" DOMAINS
+      R"((?![\w@-]|\.[A-Za-z])(?::\d{1,5})?(?:/[!-~]{0,1000}+)?)",
+      say_address);
+  add(kSign, R"((@|#)([A-Za-z_]\w{0,100}+))", say_handle);
+  add(kUpper, R"([A-Z]:\\[!-~]{0,300}+)", say_path);
+  add(kSign, R"((?<![\w/.])~?/(?:[\w.-]{1,100}+/?){1,30}+(?=[\s,;:!?)'"]|$))", say_path);
+  add(kDigit | kSign, R"((?:\+?1[ .-]?)?\(\d{3}\) ?\d{3}[ .-]\d{4}(?!\w))", say_telephone);
+  add(kDigit | kSign, R"((?:\+?1[ .-])?\d{3}([ .-])\d{3}\1\d{4}(?![\w-]))", say_telephone);
+  add(kSign, R"(\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\w))", say_telephone);
+  add(kDigit, R"((\d{3})-(\d{4})(?![\w-]))", say_local_telephone);
+  add(kDigit, R"(\d{3}-\d{2}-\d{4}(?![\w-]))", say_digit_groups);
+  add(kDigit, R"(\d{4}([ -])\d{4}(?:\1\d{4}){1,3}(?!\w))", say_digit_groups);
+  add(kDigit | kLetter,
+      R"(([vV]?)(?!\d{1,2}\.\d{1,2}\.\d{4}(?!\d))(\d{1,9}(?:\.\d{1,9}){2,8})(?![\w]|\.\d))",
+      say_digits_with_dots);
+  add(kLetter, R"((v(?=\d{1,3}(?:\D|$))|[vV](?=\d+\.\d))(\d{1,9}(?:\.\d{1,9})?)(?![\w]|\.\d))",
+      say_digits_with_dots);
+  return rules;
+}
+
+}  // namespace parley::text

@@ -1,0 +1,47 @@
+// Unicode text made ready for the rules of the spoken form: letters of any script become ASCII
+// letters, symbols and emoji become words, and each byte remembers where it came from.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace parley::text {
+
+// Bytes of the written text.
+struct SourceRange {
+  size_t begin;
+  size_t end;
+};
+
+struct FoldedText {
+  // ASCII, and of the rest only what means something to a rule: signs of currencies and
+  // € £ ° – — − × ² ³ µ ′ ″.
+  std::string text;
+  std::vector<SourceRange> source;  // of each byte of `text`
+  // Code points that could not be said and became nothing or a space: symbols without a name here,
+  // letters of scripts without a romanization, private use, U+FFFD.
+  std::set<char32_t> unspeakable;
+};
+
+// Immutable, for any number of threads. Making one reads ICU's rules: some milliseconds.
+class CharacterFolder {
+ public:
+  CharacterFolder();
+  ~CharacterFolder();
+  CharacterFolder(CharacterFolder&&) noexcept;
+  CharacterFolder& operator=(CharacterFolder&&) noexcept;
+
+  // Invalid UTF-8 counts as U+FFFD. Scripts are romanized by ICU (Any-Latin; Latin-ASCII): "Москва"
+  // -> "Moskva", "naïve" -> "naive". An emoji is its Unicode name in lower case.
+  FoldedText fold(std::string_view utf8) const;
+
+ private:
+  struct Romanizer;
+  std::unique_ptr<Romanizer> romanizer_;
+};
+
+}  // namespace parley::text

@@ -1,0 +1,77 @@
+// From a text, plain or SSML, to what is handed to a voice piece by piece: the entry of text to
+// speech.
+//
+//   UtteranceStream utterances(spoken_form, {.max_size = 450, .size_of = tokens_of});
+//   while (read(chunk)) {
+//     utterances.push(chunk);
+//     while (auto utterance = utterances.next()) synthesize(*utterance);
+//   }
+//   utterances.finish();
+//   while (auto utterance = utterances.next()) synthesize(*utterance);
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "text/sentences.h"
+#include "text/spoken_form.h"
+#include "text/ssml.h"
+
+namespace parley::text {
+
+struct UtteranceOptions {
+  bool ssml = false;             // else plain text
+  size_t max_size = 400;         // of an utterance, as `size_of` counts
+  SizeOf size_of = nullptr;      // of spoken text; null: characters
+  int sentence_pause_ms = 250;   // after a sentence
+  int paragraph_pause_ms = 600;  // after a paragraph
+  std::string where = "SSML";    // names an SSML document in errors
+};
+
+// A sentence, or as much of one as the model can take at once.
+struct Utterance {
+  std::string spoken;  // words with a space between them, see SpokenWord; empty: a pause alone
+  SourceRange source;  // the bytes that it was read from
+  int pause_after_ms;  // 0 inside a sentence, and after the last but for a <break>
+  double rate;         // 1; SSML's prosody, to be multiplied with the caller's speed
+};
+
+// A text that arrives in pieces, cut anywhere, becomes utterances. The first sentence of a plain
+// text is there as soon as it is complete; an SSML document is read as a whole, at finish(). No
+// word is lost, and the utterances do not depend on how the text was cut for push().
+class UtteranceStream {
+ public:
+  // `spoken_form` must outlive the stream.
+  UtteranceStream(const EnglishSpokenForm& spoken_form, UtteranceOptions options = {});
+
+  void push(std::string_view bytes);
+  // The text has ended. Throws Error for a wrong SSML document: nothing of it is spoken.
+  void finish();
+  // The next utterance, or nothing: more text is needed, or there is none.
+  std::optional<Utterance> next();
+
+  // Code points so far for which nothing is said (see SpokenForm).
+  const std::set<char32_t>& unspeakable() const { return unspeakable_; }
+
+ private:
+  bool add_more();
+  void add_span(const SsmlSpan& span);
+  void add_sentence(const Sentence& sentence, const SsmlSpan* span, int pause_ms);
+  int pause_after(const Sentence& sentence) const;
+
+  const EnglishSpokenForm& spoken_form_;
+  UtteranceOptions options_;
+  SentenceStream sentences_;    // plain text
+  std::string document_;        // SSML
+  std::deque<SsmlSpan> spans_;  // of it, not yet used
+  std::deque<Utterance> ready_;
+  bool explicit_pause_ = false;  // the last one's comes from SSML's <break>
+  std::set<char32_t> unspeakable_;
+  bool finished_ = false;
+};
+
+}  // namespace parley::text
