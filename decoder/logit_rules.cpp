@@ -60,8 +60,7 @@ void LogitRules::apply_timestamp_grammar(std::span<float> logits,
   if (first.empty() || text.empty()) return;
   const nn::Peak timestamp_peak = nn::peak(first);
   if (timestamp_peak.maximum == kForbidden) return;
-  const float likeliest_text = *std::max_element(text.begin(), text.end());
-  if (timestamp_peak.logsumexp > likeliest_text) forbid(logits, 0, timestamp_begin);
+  if (timestamp_peak.logsumexp > nn::maximum(text)) forbid(logits, 0, timestamp_begin);
 }
 
 }  // namespace parley::decoder

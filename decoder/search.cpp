@@ -24,17 +24,22 @@ struct Candidate {
 
 // The `count` likeliest tokens, likeliest first; of equal ones the lower id.
 std::vector<Candidate> likeliest(std::span<const float> logits, size_t count) {
-  const float logsumexp = nn::peak(logits).logsumexp;
   const auto better = [](const Candidate& a, const Candidate& b) {
     return a.logprob > b.logprob || (a.logprob == b.logprob && a.token < b.token);
   };
+  constexpr size_t kBlock = 512;  // nearly all hold nothing that is likelier than what is known
   std::vector<Candidate> best;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (best.size() == count && !(logits[i] > best.back().logprob)) continue;
-    const Candidate candidate{logits[i], static_cast<int32_t>(i)};
-    if (best.size() == count) best.pop_back();
-    best.insert(std::upper_bound(best.begin(), best.end(), candidate, better), candidate);
+  for (size_t begin = 0; begin < logits.size(); begin += kBlock) {
+    const std::span block = logits.subspan(begin, std::min(kBlock, logits.size() - begin));
+    if (best.size() == count && !(nn::maximum(block) > best.back().logprob)) continue;
+    for (size_t i = 0; i < block.size(); ++i) {
+      if (best.size() == count && !(block[i] > best.back().logprob)) continue;
+      const Candidate candidate{block[i], static_cast<int32_t>(begin + i)};
+      if (best.size() == count) best.pop_back();
+      best.insert(std::upper_bound(best.begin(), best.end(), candidate, better), candidate);
+    }
   }
+  const float logsumexp = nn::peak(logits).logsumexp;
   for (Candidate& candidate : best) candidate.logprob -= logsumexp;
   return best;
 }
@@ -82,6 +87,14 @@ struct Search::Group {
 
   bool by_beams() const { return task.temperature == 0 && task.beam > 1; }
   int width() const { return task.temperature == 0 ? task.beam : task.best_of; }
+};
+
+// How one sequence may go on.
+struct Search::Choice {
+  Group* group;
+  size_t sequence;  // of those active in the group
+  std::span<float> logits;
+  std::vector<Candidate> candidates = {};  // by beams beam + 1 of them, else the one token
 };
 
 Search::Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots)
@@ -152,23 +165,39 @@ std::vector<Search::Finished> Search::step(nn::Context& ctx) {
   rows_ += static_cast<int64_t>(rows.size());
 
   int64_t next = 0;
-  const auto take = [&]() { return logits.row(next++); };
-  std::vector<Finished> done;
-  std::vector<float*> own;
-  for (auto& group : active_) {
-    own.clear();
-    if (!group->started) {
-      float* at_sot = take();
-      float* last =
-          group->task.sot_index + 1 == static_cast<int64_t>(group->task.initial_tokens.size())
-              ? at_sot
-              : take();
-      begin(*group, {at_sot, static_cast<size_t>(logits.cols())});
-      own.push_back(last);
-    } else {
-      for (size_t i = 0; i < group->active.size(); ++i) own.push_back(take());
+  const auto take = [&]() -> std::span<float> {
+    return {logits.row(next++), static_cast<size_t>(logits.cols())};
+  };
+  std::vector<Choice> choices;
+  for (const auto& group : active_) {
+    std::span<float> row;
+    const bool first = !group->started;
+    if (first) {
+      row = take();
+      begin(*group, row);
+      const auto prompt = static_cast<int64_t>(group->task.initial_tokens.size());
+      if (group->task.sot_index + 1 != prompt) row = take();
     }
-    advance(*group, own);
+    // The sequences of a task are still one at first: beams fan out from it, samples are drawn.
+    const size_t count = first && group->by_beams() ? 1 : group->active.size();
+    for (size_t i = 0; i < count; ++i) choices.push_back({group.get(), i, first ? row : take()});
+  }
+  choose(ctx, choices);
+
+  std::vector<Finished> done;
+  std::span<const Choice> rest = choices;
+  for (auto& group : active_) {
+    size_t count = 0;
+    while (count < rest.size() && rest[count].group == group.get()) ++count;
+    if (group->by_beams()) {
+      extend_beams(*group, rest.first(count));
+    } else {
+      sample(*group, rest.first(count));
+    }
+    rest = rest.subspan(count);
+    const auto length = static_cast<int64_t>(group->task.initial_tokens.size()) + ++group->sampled;
+    group->done |= group->active.empty() || group->sampled == group->task.max_tokens ||
+                   length > state_.max_length();
     if (group->done) {
       done.push_back({group->number, finish(*group)});
       group.reset();
@@ -176,6 +205,32 @@ std::vector<Search::Finished> Search::step(nn::Context& ctx) {
   }
   std::erase(active_, nullptr);
   return done;
+}
+
+// Every choice depends on its own sequence only: the team shares them, for a vocabulary of 50,000
+// takes a while to look through.
+void Search::choose(nn::Context& ctx, std::span<Choice> choices) const {
+  const auto count = static_cast<int64_t>(choices.size());
+  ctx.parallel(count, [&](int64_t i, int) {
+    const Choice& choice = choices[static_cast<size_t>(i)];
+    const bool shared =
+        i > 0 && choices[static_cast<size_t>(i - 1)].logits.data() == choice.logits.data();
+    if (!shared)
+      choice.group->task.rules->apply(choice.logits, choice.group->active[choice.sequence].tokens);
+  });
+  ctx.parallel(count, [&](int64_t i, int) {
+    Choice& choice = choices[static_cast<size_t>(i)];
+    Group& group = *choice.group;
+    if (group.by_beams()) {
+      choice.candidates = likeliest(choice.logits, static_cast<size_t>(group.task.beam) + 1);
+      return;
+    }
+    const nn::Peak best = nn::peak(choice.logits);
+    const int32_t token = group.task.temperature > 0 ? draw(choice.logits, group.task.temperature,
+                                                            group.generators[choice.sequence])
+                                                     : static_cast<int32_t>(best.index);
+    choice.candidates = {{choice.logits[static_cast<size_t>(token)] - best.logsumexp, token}};
+  });
 }
 
 // The start sequence has been read: the sequences of the task all stand where the first one does.
@@ -189,35 +244,15 @@ void Search::begin(Group& group, std::span<float> sot_logits) {
   for (size_t i = 1; i < group.slots.size(); ++i) state_.fork(group.slots[0], group.slots[i]);
 }
 
-// logits: one row for each active sequence, or a single one right after begin().
-void Search::advance(Group& group, std::span<float* const> logits) {
-  const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
-  for (size_t i = 0; i < logits.size(); ++i)
-    group.task.rules->apply({logits[i], vocabulary}, group.active[i].tokens);
-  if (group.by_beams()) {
-    extend_beams(group, logits);
-  } else {
-    sample(group, logits);
-  }
-  const auto length = static_cast<int64_t>(group.task.initial_tokens.size()) + ++group.sampled;
-  group.done |= group.active.empty() || group.sampled == group.task.max_tokens ||
-                length > state_.max_length();
-}
-
-void Search::sample(Group& group, std::span<float* const> logits) {
-  const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
+void Search::sample(Group& group, std::span<const Choice> choices) {
   std::vector<Hypothesis> growing;
   std::vector<int> slots;
   std::vector<int> reserve;
   std::vector<std::mt19937_64> generators;
-  for (size_t i = 0; i < group.active.size(); ++i) {
-    const std::span<const float> row(logits[logits.size() == 1 ? 0 : i], vocabulary);
-    const nn::Peak best = nn::peak(row);
-    const int32_t token = group.task.temperature > 0
-                              ? draw(row, group.task.temperature, group.generators[i])
-                              : static_cast<int32_t>(best.index);
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const auto [logprob, token] = choices[i].candidates.front();
     Hypothesis& hypothesis = group.active[i];
-    hypothesis.sum_logprob += row[static_cast<size_t>(token)] - best.logsumexp;
+    hypothesis.sum_logprob += logprob;
     if (token == eot_) {
       group.finished.push_back(std::move(hypothesis));
       reserve.push_back(group.slots[i]);
@@ -239,8 +274,7 @@ void Search::sample(Group& group, std::span<float* const> logits) {
 
 // The reference's BeamSearchDecoder.update: of the beam's continuations the best `beam` that do not
 // end go on; those that end before them, in order of likelihood, are finished candidates.
-void Search::extend_beams(Group& group, std::span<float* const> logits) {
-  const auto vocabulary = static_cast<size_t>(decoder_.vocab_size());
+void Search::extend_beams(Group& group, std::span<const Choice> choices) {
   const auto beam = static_cast<size_t>(group.task.beam);
   struct Continuation {
     double sum_logprob;
@@ -248,10 +282,9 @@ void Search::extend_beams(Group& group, std::span<float* const> logits) {
     int32_t token;
   };
   std::vector<Continuation> continuations;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    for (const auto& [logprob, token] : likeliest({logits[i], vocabulary}, beam + 1)) {
+  for (size_t i = 0; i < choices.size(); ++i) {
+    for (const auto& [logprob, token] : choices[i].candidates)
       continuations.push_back({group.active[i].sum_logprob + logprob, i, token});
-    }
   }
   std::stable_sort(
       continuations.begin(), continuations.end(),

@@ -71,12 +71,13 @@ class Search {
 
  private:
   struct Group;
+  struct Choice;
   void admit();
   void feed(const Group& group, std::vector<Row>& rows) const;
   void begin(Group& group, std::span<float> sot_logits);
-  void advance(Group& group, std::span<float* const> logits);
-  void sample(Group& group, std::span<float* const> logits);
-  void extend_beams(Group& group, std::span<float* const> logits);
+  void choose(nn::Context& ctx, std::span<Choice> choices) const;
+  void sample(Group& group, std::span<const Choice> choices);
+  void extend_beams(Group& group, std::span<const Choice> choices);
   DecodeResult finish(Group& group);
 
   const TokenDecoder& decoder_;

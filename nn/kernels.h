@@ -103,6 +103,8 @@ struct Peak {
   float logsumexp;
 };
 Peak peak(const float* x, int64_t count);
+// -inf when there are none.
+float maximum(const float* x, int64_t count);
 
 // Attention of a few query rows over keys and values that are stored in segments (blocks of a KV
 // cache). keys: [head_dim][capacity] (a vector holds neighbouring positions); values:

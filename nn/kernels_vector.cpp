@@ -197,6 +197,7 @@ HWY_EXPORT(exp_in_place);
 HWY_EXPORT(exp_to_bf16);
 HWY_EXPORT(scale_values);
 HWY_EXPORT(find_peak);
+HWY_EXPORT(maximum_of);
 HWY_EXPORT(to_bf16);
 HWY_EXPORT(to_f16);
 HWY_EXPORT(from_f16);
@@ -215,6 +216,7 @@ void scale_row(float* x, int64_t count, float factor) {
   HWY_DYNAMIC_DISPATCH(scale_values)(x, count, factor);
 }
 Peak peak(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(find_peak)(x, count); }
+float maximum(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(maximum_of)(x, count); }
 void f32_to_bf16_row(const float* x, int64_t count, uint16_t* out) {
   HWY_DYNAMIC_DISPATCH(to_bf16)(x, count, out);
 }

@@ -320,6 +320,10 @@ Peak peak(std::span<const float> row) {
   return kernels::peak(row.data(), static_cast<int64_t>(row.size()));
 }
 
+float maximum(std::span<const float> row) {
+  return kernels::maximum(row.data(), static_cast<int64_t>(row.size()));
+}
+
 Tensor convert(Context& ctx, const Tensor& x, DType type) {
   if (x.dtype == type) return x;
   const Tensor out = ctx.allocate(x.shape, type);

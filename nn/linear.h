@@ -61,6 +61,8 @@ void feed_forward(Context& ctx, const LayerNorm& norm, const Weight& in, const W
 // The largest value of a row, the first index that holds it, and log(sum(exp(row))).
 using kernels::Peak;
 Peak peak(std::span<const float> row);
+// The largest value alone; -inf for an empty row.
+float maximum(std::span<const float> row);
 
 // Elementwise conversion to `type` (f32, f16, bf16) in scratch; returns x itself when it has that
 // type.
