@@ -11,7 +11,7 @@ namespace parley::cli {
 namespace {
 
 // Commands whose names are settled and whose work has not come yet.
-constexpr std::array<std::string_view, 4> kLater = {"models", "compress", "validate", "profile"};
+constexpr std::array<std::string_view, 3> kLater = {"models", "validate", "profile"};
 
 void check_command(CLI::App& app, int argc, char** argv) {
   const std::string command = argc < 2 ? "" : argv[1];
@@ -31,8 +31,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(32);
   ConvertArguments convert_arguments;
+  CompressArguments compress_arguments;
   InspectArguments inspect_arguments;
   CLI::App* convert = add_convert(app, convert_arguments);
+  CLI::App* compress = add_compress(app, compress_arguments);
   CLI::App* inspect = add_inspect(app, inspect_arguments);
   CLI::App* doctor = add_doctor(app);
   try {
@@ -43,6 +45,7 @@ int main(int argc, char** argv) {
   }
   return run_program(app, argc, argv, [&] {
     if (convert->parsed()) return run_convert(convert_arguments);
+    if (compress->parsed()) return run_compress(compress_arguments);
     if (inspect->parsed()) return run_inspect(inspect_arguments);
     if (doctor->parsed()) return run_doctor();
     return static_cast<int>(kWrongUsage);

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace parley::cli {
 
@@ -24,6 +25,18 @@ struct InspectArguments {
 };
 CLI::App* add_inspect(CLI::App& app, InspectArguments& arguments);
 int run_inspect(const InspectArguments& arguments);
+
+struct CompressArguments {
+  std::filesystem::path model;
+  std::filesystem::path output;
+  std::string weights;
+  std::string granularity;  // empty: what suits the weights
+  std::vector<std::string> keep;
+  int threads = 0;
+  bool quiet = false;
+};
+CLI::App* add_compress(CLI::App& app, CompressArguments& arguments);
+int run_compress(const CompressArguments& arguments);
 
 CLI::App* add_doctor(CLI::App& app);
 int run_doctor();

@@ -1,43 +1,13 @@
-#include <unistd.h>
-
-#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
 #include "cli/parley_commands.h"
 #include "cli/program.h"
+#include "cli/progress_bar.h"
 #include "stage/convert.h"
 #include "stage/inspect.h"
 
 namespace parley::cli {
-
-namespace {
-
-// One line on a terminal, redrawn whenever another hundredth is done; nothing elsewhere.
-class ProgressBar {
- public:
-  explicit ProgressBar(bool visible) : visible_(visible) {}
-  ~ProgressBar() {
-    if (percent_ >= 0) std::fputs("\r\033[K", stderr);
-  }
-
-  void show(const stage::ConvertProgress& progress) {
-    constexpr int kWidth = 30;
-    const int percent =
-        static_cast<int>(100 * progress.done_bytes / std::max<uint64_t>(progress.total_bytes, 1));
-    if (!visible_ || percent == percent_) return;
-    percent_ = percent;
-    const std::string done(static_cast<size_t>(percent * kWidth / 100), '#');
-    std::fprintf(stderr, "\r\033[K[%-*s] %3d %%  %s", kWidth, done.c_str(), percent,
-                 progress.tensor.c_str());
-  }
-
- private:
-  bool visible_;
-  int percent_ = -1;
-};
-
-}  // namespace
 
 CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments) {
   CLI::App* command = app.add_subcommand("convert", "Make a model folder from a public checkpoint");
@@ -61,7 +31,7 @@ CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments) {
 
 int run_convert(const ConvertArguments& arguments) {
   watch_interrupts();
-  ProgressBar bar(!arguments.quiet && ::isatty(STDERR_FILENO) != 0);
+  ProgressBar bar(arguments.quiet);
   stage::convert(arguments.source, arguments.output,
                  {.name = arguments.name,
                   .weights = arguments.weights == "f16" ? stage::WeightStorage::kF16
@@ -69,7 +39,7 @@ int run_convert(const ConvertArguments& arguments) {
                   .tokenizer = arguments.tokenizer,
                   .progress = [&](const stage::ConvertProgress& progress) {
                     if (interrupted()) throw Stopped();
-                    bar.show(progress);
+                    bar.show(progress.done_bytes, progress.total_bytes, progress.tensor);
                   }});
   return kAllGood;
 }

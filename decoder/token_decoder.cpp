@@ -35,8 +35,8 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("decoder_ffn_dim", 1, 65536);
 
-  const stage::LayerReader read(stage.weights(), team);
-  token_embedding_ = read.floats("embed_tokens.weight", {vocab_size_, d});
+  const stage::LayerReader read(stage, team);
+  token_embedding_ = read.matrix("embed_tokens.weight", {vocab_size_, d});
   position_embedding_ = read.f32("embed_positions.weight", {cache_.max_positions, d});
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
@@ -114,11 +114,9 @@ TokenDecoder::Placement TokenDecoder::place(KvState& state, std::span<const Row>
 Tensor TokenDecoder::embed(nn::Context& ctx, std::span<const Row> rows,
                            const Placement& placement) const {
   const Tensor x = ctx.allocate({static_cast<int64_t>(rows.size()), d_model_});
-  const auto row_bytes = static_cast<int64_t>(size_of(token_embedding_.dtype)) * d_model_;
   for (size_t i = 0; i < rows.size(); ++i) {
     float* out = x.row(static_cast<int64_t>(i));
-    nn::to_f32(token_embedding_.as<std::byte>() + rows[i].token * row_bytes, token_embedding_.dtype,
-               static_cast<size_t>(d_model_), out);
+    nn::dequantize_row(token_embedding_, rows[i].token, out);
     const float* position = position_embedding_.as<float>() + placement.positions[i] * d_model_;
     for (int64_t k = 0; k < d_model_; ++k) out[k] += position[k];
   }

@@ -75,8 +75,8 @@ class TokenDecoder {
   int64_t vocab_size_;
   int64_t d_model_;
   CacheShape cache_;
-  nn::Tensor token_embedding_;     // [vocab_size, d_model] in the mapped file
-  nn::Buffer position_embedding_;  // f32 [max_positions, d_model]
+  nn::StoredMatrix token_embedding_;  // [vocab_size, d_model] in the mapped file
+  nn::Buffer position_embedding_;     // f32 [max_positions, d_model]
   std::vector<Block> blocks_;
   nn::LayerNorm final_norm_;
   nn::Weight vocabulary_;  // the token embedding again, packed for products

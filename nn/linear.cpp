@@ -199,22 +199,21 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
   return out;
 }
 
-Conv1d Conv1d::pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding,
+Conv1d Conv1d::pack(const StoredMatrix& weight, const Tensor& bias, int64_t stride, int64_t padding,
                     Compute compute, ThreadTeam& team) {
+  check(weight);
   const int64_t outputs = weight.shape[0];
   const int64_t channels = weight.shape[1];
   const int64_t kernel = weight.shape[2];
-  const Buffer values =
+  const Buffer turned =  // [outputs, channels, kernel] -> [outputs, kernel, channels]
       Buffer::uninitialized(static_cast<size_t>(weight.shape.elements()) * sizeof(float));
-  to_f32(weight.data, weight.dtype, static_cast<size_t>(weight.shape.elements()),
-         values.as<float>());
-  const Buffer turned = Buffer::uninitialized(
-      values.size());  // [outputs, channels, kernel] -> [outputs, kernel, channels]
+  std::vector<float> source_row(static_cast<size_t>(channels * kernel));
   for (int64_t n = 0; n < outputs; ++n) {
-    const float* source = values.as<float>() + n * channels * kernel;
+    dequantize_row(weight, n, source_row.data());
     float* target = turned.as<float>() + n * channels * kernel;
     for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t k = 0; k < kernel; ++k) target[k * channels + c] = source[c * kernel + k];
+      for (int64_t k = 0; k < kernel; ++k)
+        target[k * channels + c] = source_row[static_cast<size_t>(c * kernel + k)];
     }
   }
   const WeightSource source{

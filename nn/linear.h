@@ -33,8 +33,8 @@ struct Conv1d {
   int64_t padding = 0;
 
   // weight: [outputs, channels, kernel] as checkpoints store it.
-  static Conv1d pack(const Tensor& weight, const Tensor& bias, int64_t stride, int64_t padding,
-                     Compute compute, ThreadTeam& team);
+  static Conv1d pack(const StoredMatrix& weight, const Tensor& bias, int64_t stride,
+                     int64_t padding, Compute compute, ThreadTeam& team);
 };
 
 // x: f32 [frames, channels] -> [(frames + 2 padding - kernel) / stride + 1, outputs] of the

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "base/error.h"
 #include "nn/isa.h"
@@ -74,22 +75,21 @@ class Rows32 {
 
   // The f32 values of output n, converted into `buffer` unless they are f32 already.
   const float* row(int64_t n, float* buffer) const {
-    for (const auto& part : source_.parts) {
-      if (n < part.matrix.shape[0]) {
-        const int64_t inputs = part.matrix.shape[1];
-        const auto* data = part.matrix.as<std::byte>() +
-                           n * inputs * static_cast<int64_t>(size_of(part.matrix.dtype));
-        if (part.matrix.dtype == DType::kF32) return reinterpret_cast<const float*>(data);
-        if (part.matrix.dtype == DType::kF16) {
-          kernels::f16_to_f32_row(reinterpret_cast<const uint16_t*>(data), inputs, buffer);
-        } else {
-          to_f32(data, part.matrix.dtype, static_cast<size_t>(inputs), buffer);
-        }
-        return buffer;
-      }
-      n -= part.matrix.shape[0];
-    }
+    const auto [matrix, row] = locate(n);
+    if (matrix->storage == Storage::kFloat && matrix->data.dtype == DType::kF32)
+      return matrix->data.f32() + row * matrix->inputs();
+    dequantize_row(*matrix, row, buffer);
     return buffer;
+  }
+
+  struct Place {
+    const StoredMatrix* matrix;
+    int64_t row;
+  };
+  Place locate(int64_t n) const {
+    size_t part = 0;
+    while (n >= source_.parts[part].matrix.outputs()) n -= source_.parts[part++].matrix.outputs();
+    return {&source_.parts[part].matrix, n};
   }
 
  private:
@@ -98,18 +98,16 @@ class Rows32 {
 
 constexpr int64_t kPackPanels = 8;  // that one thread packs at a time
 
-bool is_float(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
-}
-
-void check(const WeightSource& source, int64_t inputs) {
+void check_parts(const WeightSource& source, int64_t inputs) {
   for (const auto& [matrix, bias] : source.parts) {
-    if (matrix.shape.rank() != 2 || matrix.shape[1] != inputs || !is_float(matrix.dtype)) {
-      throw Error("weight", "expected a matrix of floats with " + std::to_string(inputs) +
-                                " inputs, got " + std::string(name_of(matrix.dtype)) + " " +
+    check(matrix);
+    if (matrix.shape.rank() != 2 || matrix.inputs() != inputs) {
+      throw Error("weight", "expected a matrix with " + std::to_string(inputs) + " inputs, got " +
                                 matrix.shape.str());
     }
-    if (bias && (bias.shape != Shape{matrix.shape[0]} || !is_float(bias.dtype))) {
+    const bool floats =
+        bias.dtype == DType::kF32 || bias.dtype == DType::kF16 || bias.dtype == DType::kBF16;
+    if (bias && (bias.shape != Shape{matrix.outputs()} || !floats)) {
       throw Error("weight",
                   "bias " + bias.shape.str() + " does not belong to matrix " + matrix.shape.str());
     }
@@ -120,13 +118,13 @@ void check(const WeightSource& source, int64_t inputs) {
 
 Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team) : compute_(compute) {
   isa();  // chosen before the first kernel runs
-  inputs_ = source.parts.at(0).matrix.shape[1];
-  check(source, inputs_);
-  for (const auto& part : source.parts) outputs_ += part.matrix.shape[0];
+  inputs_ = source.parts.at(0).matrix.inputs();
+  check_parts(source, inputs_);
+  for (const auto& part : source.parts) outputs_ += part.matrix.outputs();
   bias_ = Buffer(static_cast<size_t>(panels_of(outputs_) * kPanel) * sizeof(float));
   float* bias = bias_.as<float>();
   for (const auto& part : source.parts) {
-    const int64_t count = part.matrix.shape[0];
+    const int64_t count = part.matrix.outputs();
     if (part.bias) to_f32(part.bias.data, part.bias.dtype, static_cast<size_t>(count), bias);
     bias += count;
   }
@@ -171,8 +169,14 @@ void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
          n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
       std::fill(quantized.begin(), quantized.end(), int8_t{0});
       if (n < outputs_) {
-        kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(),
-                                  scale_.as<float>() + n, sum_.as<int32_t>() + n);
+        if (const auto [matrix, row] = rows.locate(n); matrix->storage == Storage::kInt8) {
+          unpack_row(*matrix, row, quantized.data());
+          scale_.as<float>()[n] = matrix->scale.f32()[row];
+          sum_.as<int32_t>()[n] = std::accumulate(quantized.begin(), quantized.end(), 0);
+        } else {
+          kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(),
+                                    scale_.as<float>() + n, sum_.as<int32_t>() + n);
+        }
       }
       int8_t* target = panels_.as<int8_t>() + n / kPanel * kPanel * padded + n % kPanel * 4;
       for (int64_t k = 0; k < padded; k += 4)

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nn/stored_matrix.h"
 #include "nn/tensor.h"
 #include "nn/thread_team.h"
 
@@ -41,8 +42,8 @@ std::string_view name_of(Compute compute);
 // bias each or none.
 struct WeightSource {
   struct Part {
-    Tensor matrix;     // f32, f16 or bf16, contiguous [outputs, inputs]
-    Tensor bias = {};  // f32, f16 or bf16 [outputs]; empty: zeros
+    StoredMatrix matrix;  // [outputs, inputs]
+    Tensor bias = {};     // f32, f16 or bf16 [outputs]; empty: zeros
   };
   std::vector<Part> parts;
 };

@@ -56,7 +56,7 @@ std::map<std::string, Storage> by_storage(const Stage& stage) {
     const auto packed = compressed.find(name);
     const bool plain = packed == compressed.end();
     const nn::Shape& shape = plain ? weights.shape(name) : packed->second->shape;
-    result[plain ? weights.dtype(name) : packed->second->storage].add(
+    result[plain ? weights.dtype(name) : std::string(nn::name_of(packed->second->storage))].add(
         {1, shape.elements(), weights.bytes(name).size()});
   }
   return result;

@@ -12,7 +12,7 @@ nn::LayerNorm LayerReader::norm(const std::string& name, int64_t size) const {
 
 nn::WeightSource::Part LayerReader::part(const std::string& name, int64_t outputs, int64_t inputs,
                                          bool bias) const {
-  return {floats(name + ".weight", {outputs, inputs}),
+  return {matrix(name + ".weight", {outputs, inputs}),
           bias ? floats(name + ".bias", {outputs}) : nn::Tensor()};
 }
 
@@ -25,22 +25,33 @@ nn::Weight LayerReader::pack(std::vector<nn::WeightSource::Part> parts, nn::Comp
 
 nn::Conv1d LayerReader::conv1d(const std::string& name, const ConvSize& size,
                                nn::Compute compute) const {
-  const nn::Tensor kernel = floats(name + ".weight", {size.outputs, size.inputs, size.kernel});
+  const nn::StoredMatrix kernel =
+      matrix(name + ".weight", {size.outputs, size.inputs, size.kernel});
   nn::Conv1d conv = nn::Conv1d::pack(kernel, floats(name + ".bias", {size.outputs}), size.stride,
                                      size.padding, compute, team_);
   weights_.release(kernel);
   return conv;
 }
 
+nn::StoredMatrix LayerReader::matrix(const std::string& name, const nn::Shape& shape) const {
+  nn::StoredMatrix stored = stage_ ? stage_->matrix(name, shape) : weights_.tensor(name, shape);
+  if (stored.storage == nn::Storage::kFloat) check_floats(stored.data, name);
+  return stored;
+}
+
 nn::Tensor LayerReader::floats(const std::string& name, const nn::Shape& shape) const {
   const nn::Tensor tensor = weights_.tensor(name, shape);
+  check_floats(tensor, name);
+  return tensor;
+}
+
+void LayerReader::check_floats(const nn::Tensor& tensor, const std::string& name) const {
   if (tensor.dtype != nn::DType::kF32 && tensor.dtype != nn::DType::kF16 &&
       tensor.dtype != nn::DType::kBF16) {
     throw Error(weights_.where(), "tensor '" + name + "' is " +
                                       std::string(nn::name_of(tensor.dtype)) +
                                       ", not a floating-point type");
   }
-  return tensor;
 }
 
 nn::Buffer LayerReader::f32(const std::string& name, const nn::Shape& shape) const {

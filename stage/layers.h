@@ -8,16 +8,21 @@
 #include "nn/linear.h"
 #include "nn/thread_team.h"
 #include "nn/weight.h"
+#include "stage/model.h"
 #include "stage/safetensors.h"
 
 namespace parley::stage {
 
 // Reads layers under the names that checkpoints use: "<name>.weight", "<name>.bias". The pages of a
 // matrix are given back once it is packed. Every function throws Error naming the file and the
-// tensor when that is missing, of another shape, or not made of floats.
+// tensor when that is missing, of another shape, or neither floats nor compressed as the manifest
+// says.
 class LayerReader {
  public:
   // Both must outlive the reader. The team shares the packing.
+  LayerReader(const Stage& stage, nn::ThreadTeam& team)
+      : stage_(&stage), weights_(stage.weights()), team_(team) {}
+  // Weights of which none are compressed.
   LayerReader(const Safetensors& weights, nn::ThreadTeam& team) : weights_(weights), team_(team) {}
 
   nn::LayerNorm norm(const std::string& name, int64_t size) const;
@@ -40,12 +45,17 @@ class LayerReader {
   };
   nn::Conv1d conv1d(const std::string& name, const ConvSize& size, nn::Compute compute) const;
 
-  // The tensor `name` (the whole name) as it lies in the file: f32, f16 or bf16.
+  // The matrix or convolution `name` (the whole name) as it lies in the file, floats or compressed.
+  nn::StoredMatrix matrix(const std::string& name, const nn::Shape& shape) const;
+  // The same for what cannot be compressed: f32, f16 or bf16.
   nn::Tensor floats(const std::string& name, const nn::Shape& shape) const;
   // A copy of it as f32.
   nn::Buffer f32(const std::string& name, const nn::Shape& shape) const;
 
  private:
+  void check_floats(const nn::Tensor& tensor, const std::string& name) const;
+
+  const Stage* stage_ = nullptr;
   const Safetensors& weights_;
   nn::ThreadTeam& team_;
 };

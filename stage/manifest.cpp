@@ -19,6 +19,7 @@ constexpr size_t kMaxFiles = 64;
 constexpr size_t kMaxChoices = 256;
 constexpr size_t kMaxStoredTensors = 1 << 16;
 constexpr int64_t kMaxDimension = int64_t{1} << 40;
+constexpr int64_t kMaxElements = int64_t{1} << 48;  // of a tensor
 
 constexpr std::array kDTypes = {nn::DType::kF32, nn::DType::kF16, nn::DType::kBF16, nn::DType::kI8,
                                 nn::DType::kU8,  nn::DType::kI32, nn::DType::kI64};
@@ -117,6 +118,22 @@ FileDigest parse_digest(const Fields& fields) {
   return digest;
 }
 
+StoredTensor parse_stored(const std::string& name, const Fields& fields) {
+  const std::string storage = fields.string("storage");
+  const std::optional<nn::Storage> known = nn::storage_named(storage);
+  if (!known || known == nn::Storage::kFloat)
+    fields.refuse("storage", "is unknown to this version of Parley: " + storage);
+  if (fields.array("shape", nn::Shape::kMaxRank).size() < 2)
+    fields.refuse("shape", "must have at least two dimensions");
+  const nn::Shape shape(fields.integers("shape", 1, kMaxDimension));
+  int64_t elements = 1;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (shape[axis] > kMaxElements / elements) fields.refuse("shape", "is too large");
+    elements *= shape[axis];
+  }
+  return {name, *known, shape};
+}
+
 std::vector<StoredTensor> parse_compression(const Fields& fields) {
   std::vector<StoredTensor> tensors;
   if (!fields.has("compression")) return tensors;
@@ -124,10 +141,7 @@ std::vector<StoredTensor> parse_compression(const Fields& fields) {
   if (compression.json().size() > kMaxStoredTensors)
     fields.refuse("compression", "has too many tensors");
   for (const auto& [name, value] : compression.json().items()) {
-    const Fields tensor(value, compression.where() + ": '" + name + "'");
-    tensor.array("shape", nn::Shape::kMaxRank);
-    tensors.push_back(
-        {name, tensor.string("storage"), nn::Shape(tensor.integers("shape", 0, kMaxDimension))});
+    tensors.push_back(parse_stored(name, Fields(value, compression.where() + ": '" + name + "'")));
   }
   return tensors;
 }
@@ -248,7 +262,8 @@ ModelManifest parse_model_manifest(std::string_view text, const std::string& whe
 nlohmann::json to_json(const StageManifest& stage) {
   nlohmann::json compression = nlohmann::json::object();
   for (const StoredTensor& tensor : stage.compression) {
-    compression[tensor.name] = {{"storage", tensor.storage}, {"shape", to_json(tensor.shape)}};
+    compression[tensor.name] = {{"storage", nn::name_of(tensor.storage)},
+                                {"shape", to_json(tensor.shape)}};
   }
   nlohmann::json json = {
       {"kind", stage.kind},

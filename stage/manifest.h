@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nn/stored_matrix.h"
 #include "nn/tensor.h"
 
 namespace parley::stage {
@@ -48,8 +49,8 @@ struct FileDigest {
 // How a compressed tensor is stored, and its shape before packing.
 struct StoredTensor {
   std::string name;
-  std::string storage;
-  nn::Shape shape;
+  nn::Storage storage = nn::Storage::kInt8;
+  nn::Shape shape;  // [outputs, inputs...]
 };
 
 struct StageManifest {
@@ -57,7 +58,8 @@ struct StageManifest {
   std::string version = "1.0.0";
   std::vector<Port> inputs, outputs, states;
   nlohmann::json config = nlohmann::json::object();
-  std::vector<StoredTensor> compression;  // tensors not named are stored as their dtype says
+  // In the order of names. Tensors not named are stored as their dtype says.
+  std::vector<StoredTensor> compression;
   std::optional<FileDigest> weights;
 };
 

@@ -67,6 +67,36 @@ const Safetensors& Stage::weights() const {
   return *weights_;
 }
 
+nn::StoredMatrix Stage::matrix(const std::string& name, const nn::Shape& shape) const {
+  const auto stored = std::lower_bound(
+      manifest_.compression.begin(), manifest_.compression.end(), name,
+      [](const StoredTensor& tensor, const std::string& key) { return tensor.name < key; });
+  if (stored == manifest_.compression.end() || stored->name != name)
+    return weights().tensor(name, shape);
+  const std::string where = where_ + ": compression: '" + name + "'";
+  if (!(stored->shape == shape))
+    throw Error(where, "has shape " + stored->shape.str() + ", expected " + shape.str());
+  const auto part = [&](const char* suffix, nn::DType dtype, const nn::Shape& expected) {
+    const nn::Tensor tensor = weights().tensor(name + suffix, expected);
+    if (tensor.dtype != dtype) {
+      throw Error(weights().where(), "tensor '" + name + suffix + "' is " +
+                                         std::string(nn::name_of(tensor.dtype)) + ", " +
+                                         std::string(nn::name_of(stored->storage)) + " needs " +
+                                         std::string(nn::name_of(dtype)));
+    }
+    return tensor;
+  };
+  nn::StoredMatrix matrix;
+  matrix.shape = shape;
+  matrix.storage = stored->storage;
+  const nn::StorageLayout layout = nn::layout_of(matrix.storage, matrix.outputs(), matrix.inputs());
+  matrix.data = part("", nn::DType::kU8, layout.data);
+  matrix.scale = part(".scale", layout.scale_type, layout.scale);
+  if (nn::is_palette(matrix.storage))
+    matrix.palette = part(".lut", nn::DType::kF16, layout.palette);
+  return matrix;
+}
+
 void Stage::require_kind(std::string_view kind) const {
   if (this->kind() != kind) {
     throw Error(where_,

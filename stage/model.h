@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nn/stored_matrix.h"
 #include "stage/json.h"
 #include "stage/manifest.h"
 #include "stage/safetensors.h"
@@ -48,6 +49,11 @@ class Stage {
   bool has_weights() const { return weights_ != nullptr; }
   // Throws Error when the stage has none.
   const Safetensors& weights() const;
+
+  // A matrix [outputs, inputs] or convolution [outputs, channels, kernel] of the weights, floats or
+  // compressed, whichever the manifest says: what an nn::Weight is packed from. Throws Error naming
+  // the tensor when it is missing, has another shape, or its parts do not fit its storage.
+  nn::StoredMatrix matrix(const std::string& name, const nn::Shape& shape) const;
 
   // Throws Error unless the stage is of this kind, naming both.
   void require_kind(std::string_view kind) const;

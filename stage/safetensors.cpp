@@ -189,6 +189,12 @@ void Safetensors::release(const nn::Tensor& tensor) const {
   file_.release(range);
 }
 
+void Safetensors::release(const nn::StoredMatrix& matrix) const {
+  for (const nn::Tensor* part : {&matrix.data, &matrix.scale, &matrix.palette}) {
+    if (*part) release(*part);
+  }
+}
+
 namespace {
 
 constexpr size_t kDataAlignment = 64;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "nn/stored_matrix.h"
 #include "nn/tensor.h"
 #include "stage/json.h"
 
@@ -57,6 +58,7 @@ class Safetensors {
   // The pages of this tensor are not needed soon (the weights have been packed); they stay
   // readable.
   void release(const nn::Tensor& tensor) const;
+  void release(const nn::StoredMatrix& matrix) const;  // of all its parts
 
  private:
   struct Entry {

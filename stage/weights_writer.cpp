@@ -15,7 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kPartElements = 1 << 20;
-constexpr const char* kWeightsFile = "weights.safetensors";
 
 nn::DType storage_type(const NamedShape& tensor, const SourceTensor& source,
                        WeightStorage weights) {
@@ -24,7 +23,8 @@ nn::DType storage_type(const NamedShape& tensor, const SourceTensor& source,
   return weights == WeightStorage::kF16 ? nn::DType::kF16 : source.dtype();
 }
 
-// f32 values as `dtype`, in place; returns their bytes.
+}  // namespace
+
 std::span<const std::byte> narrow(std::span<float> values, nn::DType dtype,
                                   const std::string& where) {
   auto* halves = reinterpret_cast<std::byte*>(values.data());
@@ -41,8 +41,6 @@ std::span<const std::byte> narrow(std::span<float> values, nn::DType dtype,
   }
   return {halves, values.size() * nn::size_of(dtype)};
 }
-
-}  // namespace
 
 std::vector<float> values_of(const SourceTensor& tensor) {
   std::vector<float> values(static_cast<size_t>(tensor.shape().elements()));

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,13 @@ class WeightsWriter {
   std::set<std::string> taken_;
   ConvertProgress progress_;
 };
+
+inline constexpr const char* kWeightsFile = "weights.safetensors";
+
+// f32 values as `dtype` (f32, f16, bf16), in place; returns their bytes. Throws Error named by
+// `where` for infinities, NaN, and what f16 cannot hold.
+std::span<const std::byte> narrow(std::span<float> values, nn::DType dtype,
+                                  const std::string& where);
 
 FileDigest write_text(const std::filesystem::path& folder, const std::string& name,
                       const std::string& text);
