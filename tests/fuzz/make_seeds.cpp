@@ -74,6 +74,28 @@ void make_manifests(const fs::path& golden, const fs::path& folder) {
   fs::remove_all(model);
 }
 
+// A line of the table each.
+void make_spoken_forms(const std::string& table, const fs::path& folder) {
+  size_t number = 0;
+  for (size_t at = 0; at < table.size();) {
+    const size_t end = std::min(table.find('\n', at), table.size());
+    const std::string line = table.substr(at, end - at);
+    write(folder / std::to_string(number++), line.substr(0, line.find('\t')));
+    at = end + 1;
+  }
+}
+
+void make_ssml(const fs::path& folder) {
+  write(
+      folder / "all",
+      "<speak version='1.1' xml:lang='en-US'><p><s>One &amp; two.</s><s>Three</s></p>"
+      "<break time='300ms'/><break strength='weak'/><prosody rate='slow'>a "
+      "<prosody rate='+20%'>b</prosody></prosody><say-as interpret-as='date' format='dmy'>1/2/2003"
+      "</say-as><say-as interpret-as='characters'>x1</say-as><sub alias='bee'>b</sub></speak>");
+  write(folder / "plain",
+        "Dr. Smith paid $5.00 to J. R. Jones. Why? \"Because!\"\n\nThe U.S. army.");
+}
+
 void make_seeds(const fs::path& source, const fs::path& output) {
   const fs::path golden = source / "tests/stage/golden";
   fs::remove_all(output);
@@ -88,6 +110,11 @@ void make_seeds(const fs::path& source, const fs::path& output) {
   }
   write(output / "tokenizer/small",
         read_file(source / "tests/text/golden/small_tokenizer.json", kMaxSeed));
+  make_spoken_forms(read_file(source / "tests/text/golden/spoken_form.tsv", kMaxSeed),
+                    output / "spoken_form");
+  write(output / "normalizer/text",
+        "Mr. O'Neil's neighbour can't pay $20 million and five cents, double oh seven (um) 3.5%");
+  make_ssml(output / "ssml");
 }
 
 }  // namespace
