@@ -15,8 +15,18 @@ constexpr uint32_t kMatchLimit = 1'000'000;
 struct FreeMatchData {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
 };
-struct FreeMatchContext {
-  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+
+// What a pattern is once compiled.
+struct Compiled {
+  pcre2_code* code = nullptr;
+  pcre2_match_context* context = pcre2_match_context_create(nullptr);
+  Compiled() = default;
+  Compiled(const Compiled&) = delete;
+  Compiled& operator=(const Compiled&) = delete;
+  ~Compiled() {
+    pcre2_code_free(code);
+    pcre2_match_context_free(context);
+  }
 };
 
 }  // namespace
@@ -25,31 +35,32 @@ Pattern::Pattern(std::string_view expression, Unit unit) : unit_(unit) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   const uint32_t options = unit == Unit::kCodePoint ? PCRE2_UTF | PCRE2_UCP : 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()),
-                                   expression.size(), options, &error, &offset, nullptr);
-  if (code == nullptr) {
+  const auto compiled = std::make_shared<Compiled>();
+  compiled->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                                 options, &error, &offset, nullptr);
+  if (compiled->code == nullptr) {
     PCRE2_UCHAR message[256];
     pcre2_get_error_message(error, message, sizeof(message));
     throw Error("pattern", std::string(expression) + ": " + reinterpret_cast<const char*>(message));
   }
-  code_ = std::shared_ptr<const void>(code, [code](const void*) { pcre2_code_free(code); });
+  if (compiled->context == nullptr) throw Error("pattern", "out of memory");
+  pcre2_set_match_limit(compiled->context, kMatchLimit);
+  code_ = compiled;
   uint32_t count = 0;
-  pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &count);
+  pcre2_pattern_info(compiled->code, PCRE2_INFO_CAPTURECOUNT, &count);
   groups_ = count + size_t{1};
   // Interpreted where there is no JIT.
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+  pcre2_jit_compile(compiled->code, PCRE2_JIT_COMPLETE);
 }
 
 std::optional<Match> Pattern::find(std::string_view text, size_t at, unsigned options) const {
-  const auto* code = static_cast<const pcre2_code*>(code_.get());
+  const auto* compiled = static_cast<const Compiled*>(code_.get());
   const std::unique_ptr<pcre2_match_data, FreeMatchData> data(
       pcre2_match_data_create(static_cast<uint32_t>(groups_), nullptr));
-  const std::unique_ptr<pcre2_match_context, FreeMatchContext> context(
-      pcre2_match_context_create(nullptr));
-  if (data == nullptr || context == nullptr) throw Error("pattern", "out of memory");
-  pcre2_set_match_limit(context.get(), kMatchLimit);
-  const int result = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
-                                 PCRE2_NO_UTF_CHECK | options, data.get(), context.get());
+  if (data == nullptr) throw Error("pattern", "out of memory");
+  const int result =
+      pcre2_match(compiled->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
+                  PCRE2_NO_UTF_CHECK | options, data.get(), compiled->context);
   if (result < 0) return std::nullopt;
   const PCRE2_SIZE* ranges = pcre2_get_ovector_pointer(data.get());
   Match match;

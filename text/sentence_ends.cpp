@@ -12,6 +12,7 @@ namespace parley::text {
 namespace {
 
 constexpr size_t kLookAhead = 64;
+constexpr size_t kListMark = 5;  // bytes of the longest: "123. "
 
 // Never at the end of a sentence: a name or a number follows.
 constexpr std::u32string_view kTerminators = U".!?\u2026\u3002\uFF0E\uFF01\uFF1F\u0964\u061F\u06D4";
@@ -41,6 +42,14 @@ constexpr std::string_view kStarters =
     "now today "
     "yesterday tomorrow meanwhile later finally first second ";
 
+// Belongs to an hour before it: "10 a.m. Monday".
+constexpr std::string_view kAfterHour =
+    " monday tuesday wednesday thursday friday saturday sunday january february march april may "
+    "june july august "
+    "september october november december eastern central mountain pacific est edt cst cdt mst mdt "
+    "pst pdt gmt utc et "
+    "ct pt bst cet ";
+
 bool in(std::u32string_view set, char32_t c) { return set.find(c) != std::u32string_view::npos; }
 
 bool in_words(std::string_view list, std::string_view word) {
@@ -57,10 +66,11 @@ struct Following {
   bool decided = false;
   bool white_space = false;
   bool blank_line = false;
-  bool at_end = false;  // nothing but white space follows
-  size_t end = 0;       // of the closing quotes
-  char32_t first = 0;   // after white space and opening quotes
-  std::string word;     // lower case, if it begins with an ASCII letter
+  bool list_item = false;  // begins with "- ", "• ", "2. ", "b) "
+  bool at_end = false;     // nothing but white space follows
+  size_t end = 0;          // of the closing quotes
+  char32_t first = 0;      // after white space and opening quotes
+  std::string word;        // lower case, if it begins with an ASCII letter
 };
 
 class Ahead {
@@ -81,6 +91,8 @@ class Ahead {
       step();
     }
     following.blank_line = lines > 1;
+    if (lines > 0 && !limited_ && text_.size() - at_ < kListMark) return following;
+    following.list_item = lines > 0 && is_list_item();
     take(kOpening);
     if (!more()) {
       following.decided = limited_;
@@ -98,6 +110,22 @@ class Ahead {
   }
 
  private:
+  bool is_list_item() const {
+    size_t at = at_;
+    if (!more()) return false;
+    const CodePoint first = first_code_point(text_.substr(at));
+    if (in(U"-*+\u2022\u2013", first.value)) {
+      at += first.length;
+    } else {
+      while (at < text_.size() && at - at_ < 3 && is_digit(static_cast<unsigned char>(text_[at])))
+        ++at;
+      if (at == at_ && u_isalpha(static_cast<UChar32>(first.value)) != 0) at += first.length;
+      if (at == at_ || at >= text_.size() || (text_[at] != '.' && text_[at] != ')')) return false;
+      ++at;
+    }
+    return at < text_.size() && text_[at] == ' ';
+  }
+
   bool more() const { return at_ < text_.size(); }
   char32_t peek() const { return first_code_point(text_.substr(at_)).value; }
   // A code point whose last bytes are not here yet.
@@ -153,6 +181,7 @@ bool is_abbreviation(std::string_view text, size_t at, const Following& followin
   if (is_list_number(text, at, token)) return true;
   if (in_words(kBeforeName, token)) return true;
   if (in_words(kBeforeNumber, token) && is_digit(following.first)) return true;
+  if (token == "a.m" || token == "p.m") return in_words(kAfterHour, following.word);
   // The pronoun ends sentences, "So do I."; a Roman I too.
   if (is_initials(token) || in_words(kMayEnd, token)) return !in_words(kStarters, following.word);
   return false;
@@ -190,8 +219,8 @@ SentenceEnd sentence_end(std::string_view text, size_t at, bool complete) {
   if (point.value != '\n') return {SentenceEnd::kGoesOn, at + point.length};
   const Following following = Ahead(text, at, complete).read();
   if (!following.decided) return {SentenceEnd::kUndecided, at};
-  if (!following.blank_line) return {SentenceEnd::kGoesOn, at + 1};
-  return {SentenceEnd::kEnds, at, true};
+  if (!following.blank_line && !following.list_item) return {SentenceEnd::kGoesOn, at + 1};
+  return {SentenceEnd::kEnds, at, following.blank_line};
 }
 
 }  // namespace parley::text

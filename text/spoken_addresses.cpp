@@ -54,6 +54,10 @@ size_t say_telephone(Speech& speech, const Match& match) {
   const std::string_view text = speech.text().substr(match.begin(), match.end() - match.begin());
   for (size_t at = 0; at < text.size();) {
     if (text[at] == '+') speech.say("plus");
+    if (is_ascii_letter(text[at])) {  // 1-800-FLOWERS
+      speech.say(text.substr(at));
+      break;
+    }
     if (!is_ascii_digit(text[at])) {
       ++at;
       continue;
@@ -62,7 +66,7 @@ size_t say_telephone(Speech& speech, const Match& match) {
     while (at < text.size() && is_ascii_digit(text[at])) ++at;
     const std::string_view group = text.substr(begin, at - begin);
     speech.say(group == "800" || group == "900" ? cardinal(group) : digit_by_digit(group, "oh"));
-    if (text.find_first_of("0123456789", at) != std::string_view::npos) speech.mark(",");
+    if (std::ranges::any_of(text.substr(at), is_ascii_alnum)) speech.mark(",");
   }
   return match.end();
 }
@@ -127,9 +131,10 @@ std::vector<Rule> address_rules() {
   add(kSign, R"((?<![\w/.])~?/(?:[\w.-]{1,100}+/?){1,30}+(?=[\s,;:!?)'"]|$))", say_path);
   add(kDigit | kSign, R"((?:\+?1[ .-]?)?\(\d{3}\) ?\d{3}[ .-]\d{4}(?!\w))", say_telephone);
   add(kDigit | kSign, R"((?:\+?1[ .-])?\d{3}([ .-])\d{3}\1\d{4}(?![\w-]))", say_telephone);
+  add(kDigit, R"(1-[89]\d\d-[A-Z]{3,9}(?![\w-]))", say_telephone);
   add(kSign, R"(\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\w))", say_telephone);
   add(kDigit, R"((\d{3})-(\d{4})(?![\w-]))", say_local_telephone);
-  add(kDigit, R"(\d{3}-\d{2}-\d{4}(?![\w-]))", say_digit_groups);
+  add(kDigit, R"((?:\d{3}-\d{2}|\d{5})-\d{4}(?![\w-]))", say_digit_groups);
   add(kDigit, R"(\d{4}([ -])\d{4}(?:\1\d{4}){1,3}(?!\w))", say_digit_groups);
   add(kDigit | kLetter,
       R"(([vV]?)(?!\d{1,2}\.\d{1,2}\.\d{4}(?!\d))(\d{1,9}(?:\.\d{1,9}){2,8})(?![\w]|\.\d))",

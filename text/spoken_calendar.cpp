@@ -144,6 +144,13 @@ size_t say_decade(Speech& speech, const Match& match) {
   return match.end();
 }
 
+// "the class of '09".
+size_t say_class_year(Speech& speech, const Match& match) {
+  if (is_ascii_digit(speech.before(match.begin()))) return Rule::kNotThis;
+  speech.say(short_year(match[1]));
+  return match.end();
+}
+
 std::string letters(std::string_view abbreviation) {
   std::string words;
   for (const char c : abbreviation) {
@@ -254,13 +261,14 @@ std::vector<Rule> calendar_rules() {
       WEEKDAY "(?:\\.(?=,| \\d| at |-)|(?=,? " PARLEY_MONTH
               " \\d)|(?=,? \\d{1,2}(?::\\d\\d| ?[ap]\\.?m)))",
       say_weekday);
-  add(kUpper, WEEKDAY "(?:-|–)" WEEKDAY PARLEY_END, say_weekdays);
+  add(kUpper, WEEKDAY "\\.?(?:-|–)" WEEKDAY "\\.?" PARLEY_END, say_weekdays);
   add(kDigit,
       "(\\d{1,4})(?:\\s?(?:-|–)\\s?(\\d{1,4}))? "
       "?(B\\.C\\.E\\.|B\\.C\\.|A\\.D\\.|C\\.E\\.|(?:BCE|BC|AD|CE)(?![A-Za-z0-9]))",
       say_year_era);
   add(kUpper, "(AD|A\\.D\\.) ?(\\d{1,4})" PARLEY_END, say_era_year);
   add(kSign, "'(\\d0)s" PARLEY_END, say_decade);
+  add(kSign, "'(\\d\\d)" PARLEY_END, say_class_year);
   add(kDigit, "(\\d{3}0)'?s" PARLEY_END, say_decade);
   add(kDigit, "(\\d{1,2}):([0-5]\\d)(?::([0-5]\\d))?(?: ?" + half_day + ")?(?![\\d:]|\\.\\d)",
       say_time);

@@ -34,9 +34,8 @@ constexpr Replacement kSameAs[] = {
     {0x2039, "\""}, {0x203A, "\""},  {0x2010, "-"},  {0x2011, "-"},  {0x2012, "–"},  {0x2015, "—"},
     {0x2022, " "},  {0x2026, "..."}, {0x2032, "′"},  {0x2033, "″"},  {0x2044, "/"},  {0x2215, "/"},
     {0x200B, " "},  {0x2217, "*"},   {0x2236, ":"},  {0x3001, ", "}, {0x3002, ". "}, {0x300C, "\""},
-    {0x300D, "\""}, {0x30FB, " "},   {0xB9, "^1"},   {0x2070, "^0"}, {0x2074, "^4"}, {0x2075, "^5"},
-    {0x2076, "^6"}, {0x2077, "^7"},  {0x2078, "^8"}, {0x2079, "^9"}, {0xAE, ""},     {0x2122, ""},
-    {0x2120, ""},   {0x2020, ""},    {0x2021, ""},   {0x2E3A, "—"},  {0x2E3B, "—"},  {0x301C, "–"}};
+    {0x300D, "\""}, {0x30FB, " "},   {0xAE, ""},     {0x2122, ""},   {0x2120, ""},   {0x2020, ""},
+    {0x2021, ""},   {0x2E3A, "—"},   {0x2E3B, "—"},  {0x301C, "–"}};
 
 // Said by name wherever it stands.
 constexpr Replacement kNames[] = {{0xA7, "section"},
@@ -139,6 +138,14 @@ bool is_emoji(char32_t c) {
   return u_hasBinaryProperty(static_cast<UChar32>(c), UCHAR_EXTENDED_PICTOGRAPHIC) != 0;
 }
 
+// What a raised digit or minus sign raises: "⁻³" is "^−3".
+std::string_view raised(char32_t c) {
+  static constexpr Replacement kRaised[] = {
+      {0x2070, "0"}, {0xB9, "1"},   {0xB2, "2"},   {0xB3, "3"},   {0x2074, "4"}, {0x2075, "5"},
+      {0x2076, "6"}, {0x2077, "7"}, {0x2078, "8"}, {0x2079, "9"}, {0x207B, "−"}};
+  return find(kRaised, c).value_or("");
+}
+
 std::string unicode_name(char32_t c) {
   std::array<char, 128> name{};
   UErrorCode error = U_ZERO_ERROR;
@@ -190,6 +197,13 @@ class Folding {
     }
     if (groups_thousands(written, i)) return i + 1;
     if (is_micro(written, i)) return append("µ", source), i + 1;
+    if (const std::string_view digit = raised(c); !digit.empty()) {
+      const bool first = i == 0 || raised(written[i - 1].c).empty();
+      const bool last = i + 1 == written.size() || raised(written[i + 1].c).empty();
+      const bool kept = first && last && (c == 0xB2 || c == 0xB3);  // "m²"
+      append(kept ? (c == 0xB2 ? "²" : "³") : concat({first ? "^" : "", digit}), source);
+      return i + 1;
+    }
     if (is_foreign_letter(c) && !normalized(c)) return take_letters(written, i);
     take_one(c, source, true);
     return i + 1;

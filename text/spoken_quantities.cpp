@@ -253,7 +253,11 @@ std::string power(std::string_view exponent) {
 size_t say_scientific(Speech& speech, const Match& match) {
   std::string exponent(match[2]);
   if (exponent.starts_with('+')) exponent.erase(0, 1);
-  speech.say(decimal(match[1]) + " times ten to the power of " + decimal(exponent));
+  speech.say({decimal(match[1]), "times ten", power(exponent)});
+  const Unit* unit = find_unit(match[3]);
+  if (unit == nullptr || unit->sign == "in")
+    return match.end() - match[3].size() - (match.has(4) ? match[4].size() + 1 : 0);
+  speech.say({unit->plural, per(match[4])});
   return match.end();
 }
 
@@ -419,7 +423,8 @@ std::vector<Rule> quantity_rules() {
                        say_dimensions));
   rules.push_back(rule(kDigit, {kNumber, "x", PARLEY_END}, say_times));
   rules.push_back(rule(kDigit,
-                       {kNumber, "(?:[eE]|\\s?(?:x|×)\\s?10\\^)((?:[+-]|−)?\\d{1,3})", PARLEY_END},
+                       {kNumber, "(?:[eE]|\\s?(?:x|×)\\s?10\\^)((?:[+-]|−)?\\d{1,3})", PARLEY_END,
+                        "(?: ?(", unit_alternatives(), ")", PARLEY_END, kPer, ")?"},
                        say_scientific));
   rules.push_back(rule(
       kDigit | kLetter,

@@ -76,8 +76,10 @@ class PlainSigns {
       case '*':
         return between_numbers(at) ? (speech_.say("times"), at + 1) : at + 1;
       case '~':
-        return is_ascii_digit(speech_.after(at + 1)) ? (speech_.say("approximately"), at + 1)
-                                                     : at + 1;
+        if (is_ascii_digit(speech_.after(at + 1)) || speech_.after(at + 1) == '$') {
+          speech_.say("approximately");
+        }
+        return at + 1;
       default:
         break;
     }
@@ -95,7 +97,15 @@ class PlainSigns {
     if (end - at >= 2) {
       speech_.mark("...");
     } else if (is_ascii_alnum(speech_.before(at)) && is_ascii_alnum(speech_.after(at + 1))) {
-      speech_.say("dot");  // "report.pdf"
+      // "report.pdf", but "the end.The next": a space is missing.
+      const bool missing = is_ascii_lower(speech_.before(at)) &&
+                           is_ascii_upper(speech_.after(at + 1)) &&
+                           is_ascii_lower(speech_.after(at + 2));
+      if (missing) {
+        speech_.mark(".");
+      } else {
+        speech_.say("dot");
+      }
     } else if (speech_.before(at) != ' ' || speech_.after(at + 1) == ' ') {
       speech_.mark(".");
     }
@@ -130,6 +140,7 @@ class PlainSigns {
     const char before = speech_.before(at), after = speech_.after(at + 1);
     if (after == '/' || before == '/') return at + 1;
     if (is_ascii_alnum(before) && is_ascii_alnum(after)) speech_.say("slash");
+    if (is_ascii_digit(before) && after == '$') speech_.say("for");  // "3/$10"
     if (before == ' ' && after == ' ' && at > 1) speech_.mark(",");
     return at + 1;
   }

@@ -71,6 +71,9 @@ constexpr Expansion kAbbreviations[] = {{"Mr", "Mister"},
                                         {"Vol", "Volume"},
                                         {"vols", "volumes"},
                                         {"Fig", "Figure"},
+                                        {"Chap", "Chapter"},
+                                        {"chap", "chapter"},
+                                        {"tbs", "tablespoons"},
                                         {"Figs", "Figures"},
                                         {"figs", "figures"},
                                         {"eq", "equation"},
@@ -368,7 +371,11 @@ size_t say_roman(Speech& speech, const Match& match) {
   const bool numbered = in_list(kNumbered, before);
   const bool plain =
       letters.size() >= 2 && *value < 50 && !before.empty() && is_ascii_upper(before[0]);
-  if (!numbered && !plain) return Rule::kNotThis;
+  // "II. The second part"
+  const bool heading =
+      letters.size() >= 2 && *value < 50 && match.begin() == 0 &&
+      std::string_view(".):").find(speech.after(match.end())) != std::string_view::npos;
+  if (!numbered && !plain && !heading) return Rule::kNotThis;
   if (letters.size() == 1 && std::string_view("CDLM").find(letters) != std::string_view::npos)
     return Rule::kNotThis;
   speech.say(cardinal(digits) + possessive);

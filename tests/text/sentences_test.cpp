@@ -49,6 +49,9 @@ std::string hard_text(unsigned seed) {
                                     "1. First ",
                                     "J. R. Smith ",
                                     "end.\r\n\r\n",
+                                    "\n- item",
+                                    "\n",
+                                    "\n2. ",
                                     "word ",
                                     "longerword ",
                                     "?! ",
@@ -87,6 +90,8 @@ TEST(Sentences, AbbreviationsNumbersAndInitialsEndNothing) {
 TEST(Sentences, AbbreviationsEndASentenceBeforeAnother) {
   EXPECT_EQ(texts("He left at 5 p.m. The door was open."),
             (Texts{"He left at 5 p.m.", "The door was open."}));
+  EXPECT_EQ(texts("Come at 5 p.m. Let's go."), (Texts{"Come at 5 p.m.", "Let's go."}));
+  EXPECT_EQ(texts("Come at 5 p.m. Monday."), Texts{"Come at 5 p.m. Monday."});
   EXPECT_EQ(texts("They live in the U.S. It is large."),
             (Texts{"They live in the U.S.", "It is large."}));
   EXPECT_EQ(texts("We sell nuts, etc. You pay."), (Texts{"We sell nuts, etc.", "You pay."}));
@@ -129,6 +134,11 @@ TEST(Sentences, KeepEveryWordInOrderAndKnowTheirPlace) {
       EXPECT_EQ(without_space(joined), without_space(text)) << "seed " << seed;
     }
   }
+}
+
+TEST(Sentences, ListItemsStandAlone) {
+  EXPECT_EQ(texts("We need:\n- salt\n- e.g. two\nlarge eggs\n1. Mix\nb) Bake"),
+            (Texts{"We need:", "- salt", "- e.g. two\nlarge eggs", "1. Mix", "b) Bake"}));
 }
 
 TEST(SentenceStream, CutsOfTheInputDoNotMatter) {

@@ -169,7 +169,7 @@ TEST(SpokenForm, LongInputTakesTimeInProportion) {
   for (const char* unit : {"a", "1", "a.", "1,",  "1.", "a@", "-",    "/", "(", "'",     "1-",
                            "I", "$", "x1", "A.B", ":",  "1:", "www.", "½", "é", "5 km ", "\xF0"}) {
     std::string text;
-    while (text.size() < 100'000) text += unit;
+    while (text.size() < 20'000) text += unit;
     expect_speakable(speak(text));
   }
 }
