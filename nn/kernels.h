@@ -40,6 +40,10 @@ struct FloatRows {
   Epilogue epilogue;
   float* out;
   int64_t out_stride;
+  // A row may consist of `taps` runs of inputs / taps values, `tap_stride` apart: the taps of a
+  // dilated convolution.
+  int64_t taps = 1;
+  int64_t tap_stride = 0;
 };
 void multiply_rows(const FloatRows& args);
 
@@ -128,6 +132,56 @@ struct Attention {
 };
 inline constexpr int kMaxAttentionRows = 8;
 void attend(const Attention& args);
+
+// Convolutions in tiles (convolution.h): four outputs from seven inputs by Toom and Cook's
+// algorithm with the points -1/2, 1/2, -1, 1, -2, 2 and infinity, in this order.
+inline constexpr int64_t kTileOutputs = 4;
+inline constexpr int64_t kTilePoints = 7;
+inline constexpr double kTileRoots[] = {0.5, -0.5, 1, -1, 2, -2};
+
+// The inputs' side. Transformed row g = dilation * i + phase reads the seven input rows
+// dilation * (4 i + n) + phase, n = 0 .. 6; those from `x_rows` on count as zero.
+struct TileInputs {
+  const float* x;  // [x_rows, channels]
+  int64_t x_rows;
+  int64_t channels;  // a multiple of 16
+  int64_t dilation;
+  int64_t rows;          // transformed rows
+  float* out;            // [kTilePoints][rows, channels]
+  int64_t point_stride;  // elements between the points
+};
+void transform_inputs(const TileInputs& args);
+
+// What becomes of the sums of a convolution. All rows are `stride` elements apart; nothing is done
+// for a null pointer.
+struct ConvolutionEpilogue {
+  const float* bias = nullptr;         // [columns]
+  const float* add[2] = {};            // f32 rows that are added
+  float* sum = nullptr;                // f32: the sum itself
+  void* activated = nullptr;           // its leaky ReLU
+  DType activated_type = DType::kF32;  // or kBF16
+  float slope = 1;                     // of the leaky ReLU, at most 1
+  int64_t stride = 0;
+};
+// sums: f32 [rows, columns], columns a multiple of 16.
+void finish_rows(const float* sums, int64_t sums_stride, int64_t rows, int64_t columns,
+                 const ConvolutionEpilogue& epilogue);
+
+// The outputs' side: four rows of sums from row g of every point, at dilation * (4 i + n) + phase,
+// n = 0 .. 3, as far as they are below output_rows; then as finish_rows().
+struct TileOutputs {
+  const float* sums;  // [kTilePoints][rows, columns]
+  int64_t point_stride;
+  int64_t rows;
+  int64_t columns;  // a multiple of 16
+  int64_t dilation;
+  int64_t output_rows;
+  ConvolutionEpilogue epilogue;
+};
+void transform_outputs(const TileOutputs& args);
+
+// In place.
+void tanh_row(float* x, int64_t count);
 
 // Elementwise conversions.
 void f32_to_bf16_row(const float* x, int64_t count, uint16_t* out);

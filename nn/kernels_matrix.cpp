@@ -64,20 +64,23 @@ HWY_INLINE void float_tile(const FloatRows& a, int64_t row, int64_t panel) {
       for (auto& vector : vectors) vector = hn::Zero(d);
     }
   }
-  const float* x = a.x + row * a.x_stride;
   const int64_t panel_size = a.inputs * kPanel;
+  const int64_t run = a.inputs / a.taps;
   const W* w = static_cast<const W*>(a.panels) + panel * panel_size;
-  for (int64_t k = 0; k < a.inputs; ++k) {
-    hn::Vec<F32> weights[P][kVectors];
-    for (int p = 0; p < P; ++p) {
-      for (int v = 0; v < kVectors; ++v)
-        weights[p][v] = load_weights(d, w + p * panel_size + k * kPanel + v * kLanes);
-    }
-    for (int r = 0; r < R; ++r) {
-      const auto value = hn::Set(d, x[r * a.x_stride + k]);
+  for (int64_t tap = 0; tap < a.taps; ++tap) {
+    const float* x = a.x + row * a.x_stride + tap * a.tap_stride;
+    for (int64_t k = 0; k < run; ++k, w += kPanel) {
+      hn::Vec<F32> weights[P][kVectors];
       for (int p = 0; p < P; ++p) {
         for (int v = 0; v < kVectors; ++v)
-          sum[r][p][v] = hn::MulAdd(value, weights[p][v], sum[r][p][v]);
+          weights[p][v] = load_weights(d, w + p * panel_size + v * kLanes);
+      }
+      for (int r = 0; r < R; ++r) {
+        const auto value = hn::Set(d, x[r * a.x_stride + k]);
+        for (int p = 0; p < P; ++p) {
+          for (int v = 0; v < kVectors; ++v)
+            sum[r][p][v] = hn::MulAdd(value, weights[p][v], sum[r][p][v]);
+        }
       }
     }
   }

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nn/bf16-inl.h"
 #include "nn/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,17 +23,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using F32 = hn::CappedTag<float, 16>;
 constexpr int kLanes = HWY_TARGET == HWY_SCALAR ? 1 : HWY_MAX_BYTES / 4;
-
-template <class V>
-HWY_INLINE void store_bf16(F32 /*d*/, V value, uint16_t* out) {
-  const hn::Rebind<uint32_t, F32> d32;
-  const hn::Rebind<uint16_t, F32> d16;
-  const auto bits = hn::BitCast(d32, value);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(d32, 0x7fff)), odd));
-  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<decltype(d32)>(), rounded)), d16,
-             out);
-}
 
 void layer_norm(const float* x, int64_t size, const float* weight, const float* bias, float epsilon,
                 void* out, bool bf16) {

@@ -222,4 +222,53 @@ void Product::run(const void* a, const void* packed, void* c, void* scratch) con
   stream.wait();
 }
 
+struct Convolution::Impl {
+  dnnl::convolution_forward::primitive_desc desc;
+  dnnl::convolution_forward convolution;
+  Buffer weights;
+
+  static dnnl::convolution_forward::primitive_desc describe(const Shapes& s) {
+    const int64_t x_rows = s.rows + (s.kernel - 1) * s.dilation;
+    const dnnl::convolution_forward::desc operation(
+        dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+        Desc({1, s.inputs, x_rows}, Type::bf16, Tag::nwc),
+        Desc({s.outputs, s.inputs, s.kernel}, Type::bf16, Tag::any),
+        Desc({1, s.outputs, s.rows}, Type::f32, Tag::nwc), {1}, {s.dilation - 1}, {0}, {0});
+    return {operation, user_scratchpad(), engine()};
+  }
+
+  Impl(const Shapes& s, const float* values)
+      : desc(describe(s)),
+        convolution(desc),
+        weights(Buffer::uninitialized(desc.weights_desc().get_size())) {
+    dnnl::memory source =
+        memory(Desc({s.outputs, s.inputs, s.kernel}, Type::f32, Tag::oiw), values);
+    dnnl::memory target = memory(desc.weights_desc(), weights.data());
+    dnnl::stream stream(engine());
+    dnnl::reorder(source, target).execute(stream, source, target);
+    stream.wait();
+  }
+};
+
+Convolution::Convolution(const Shapes& shapes, const float* weights) {
+  const SingleThreaded alone;
+  impl_ = std::make_unique<Impl>(shapes, weights);
+}
+Convolution::~Convolution() = default;
+Convolution::Convolution(Convolution&&) noexcept = default;
+
+size_t Convolution::bytes() const { return impl_->weights.size(); }
+size_t Convolution::scratch_bytes() const { return impl_->desc.scratchpad_desc().get_size(); }
+
+void Convolution::run(const void* x, float* sums, void* scratch) const {
+  const SingleThreaded alone;
+  dnnl::stream stream(engine());
+  impl_->convolution.execute(
+      stream, {{DNNL_ARG_SRC, memory(impl_->desc.src_desc(), x)},
+               {DNNL_ARG_WEIGHTS, memory(impl_->desc.weights_desc(), impl_->weights.data())},
+               {DNNL_ARG_DST, memory(impl_->desc.dst_desc(), sums)},
+               {DNNL_ARG_SCRATCHPAD, memory(impl_->desc.scratchpad_desc(), scratch)}});
+  stream.wait();
+}
+
 }  // namespace parley::nn::onednn

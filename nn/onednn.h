@@ -68,4 +68,27 @@ class Product {
   std::unique_ptr<Impl> impl_;
 };
 
+// A 1-D convolution of fixed shape without padding, bf16 x bf16 -> f32, rows of channels:
+// sums[t] = sum over k of W[:, :, k] x[t + k * dilation]. Immutable; run by any number of threads,
+// each with a scratchpad of its own.
+class Convolution {
+ public:
+  struct Shapes {
+    int64_t rows;  // of the result; x has rows + (kernel - 1) * dilation
+    int64_t inputs, outputs, kernel, dilation;
+  };
+  // weights: f32 [outputs, inputs, kernel].
+  Convolution(const Shapes& shapes, const float* weights);
+  ~Convolution();
+  Convolution(Convolution&&) noexcept;
+
+  size_t bytes() const;
+  size_t scratch_bytes() const;
+  void run(const void* x, float* sums, void* scratch) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 }  // namespace parley::nn::onednn
