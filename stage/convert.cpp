@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "stage/folder_writer.h"
+#include "stage/hifigan.h"
 #include "stage/json.h"
 #include "stage/weights_writer.h"
 #include "stage/whisper_convert.h"
@@ -23,10 +24,11 @@ std::string architecture(const fs::path& source) {
 
 ModelManifest convert_into(const fs::path& source, const FolderWriter& folder,
                            const ConvertOptions& options) {
+  if (is_hifigan(source)) return convert_hifigan(source, folder, options);
   const std::string type = architecture(source);
   if (type.empty() || type == "whisper") return convert_whisper(source, folder, options);
   throw Error((source / "config.json").string(),
-              "field 'model_type' is '" + type + "'; known: whisper");
+              "field 'model_type' is '" + type + "'; known: whisper, hifigan");
 }
 
 }  // namespace
