@@ -233,4 +233,8 @@ void Convolution::run_tiles(const float* x, int64_t group, const ConvolutionEpil
                               .epilogue = epilogue});
 }
 
+void tanh(std::span<float> values) {
+  kernels::tanh_row(values.data(), static_cast<int64_t>(values.size()));
+}
+
 }  // namespace parley::nn

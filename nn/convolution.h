@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "nn/kernels.h"
@@ -82,5 +83,8 @@ class Convolution {
   Buffer panels_;  // f32, for each group: [points][panels][taps, channels_][16]
   std::vector<onednn::Convolution> onednn_;  // for each group
 };
+
+// tanh of every value, in place.
+void tanh(std::span<float> values);
 
 }  // namespace parley::nn

@@ -53,7 +53,7 @@ struct HifiGanCheckpoint : Checkpoint {
 
 // Whether the source looks like one of the kinds that open_hifigan() reads.
 bool is_hifigan(const std::filesystem::path& source);
-// A folder of transformers (model_type "hifigan", as microsoft/speecht5_hifigan), or a generator of
+// A folder of transformers (SpeechT5HifiGan, as microsoft/speecht5_hifigan), or a generator of
 // jik876/hifi-gan: the file g_XXXXXXXX, with its config.json beside it, or their folder. Weight
 // norm is folded. Tensors are under the names of the stage "vocoder". Throws Error.
 HifiGanCheckpoint open_hifigan(const std::filesystem::path& source);

@@ -137,10 +137,9 @@ bool is_hifigan(const fs::path& source) {
   if (!fs::is_regular_file(path)) return false;
   const nlohmann::json config = read_json(path);
   const Fields fields(config, path.string());
-  if (fields.has("model_type")) {
-    return fs::is_directory(source) && fields.at("model_type") == "hifigan";
-  }
-  return fields.has("upsample_rates");
+  if (!fields.has("model_type")) return fields.has("upsample_rates");
+  const nlohmann::json& type = fields.at("model_type");  // the second one since transformers 5
+  return fs::is_directory(source) && (type == "hifigan" || type == "speecht5_hifigan");
 }
 
 HifiGanCheckpoint open_hifigan(const fs::path& source) {
