@@ -10,61 +10,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "dsp/mel_filters.h"
+#include "dsp/stft.h"
 
 namespace parley::dsp {
 
 namespace {
 
 constexpr float kFloor = -10;  // log10 of the smallest power that counts
-
-// FFTW's planner is the one part of it that is not thread-safe.
-std::mutex& planner_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-
-// Slaney's mel scale: linear below 1 kHz, logarithmic above.
-constexpr double kLinearHz = 200.0 / 3;
-constexpr double kLogFromMel = 15;
-const double kLogStep = std::log(6.4) / 27;
-
-double hz_to_mel(double hz) {
-  return hz < 1000 ? hz / kLinearHz : kLogFromMel + std::log(hz / 1000) / kLogStep;
-}
-
-double mel_to_hz(double mel) {
-  return mel < kLogFromMel ? mel * kLinearHz : 1000 * std::exp((mel - kLogFromMel) * kLogStep);
-}
-
-// One triangle of the mel filter bank: weights of adjacent spectrum bins.
-struct Filter {
-  int first_bin = 0;
-  std::vector<float> weights;
-};
-
-// librosa.filters.mel(norm="slaney"): triangles between neighbouring mel points, each of area 1 in
-// Hz.
-std::vector<Filter> mel_filters(const LogMelConfig& config) {
-  const double low = hz_to_mel(config.f_min);
-  const double step = (hz_to_mel(config.f_max) - low) / (config.n_mels + 1);
-  std::vector<Filter> filters;
-  for (int mel = 0; mel < config.n_mels; ++mel) {
-    const double left = mel_to_hz(low + step * mel);
-    const double centre = mel_to_hz(low + step * (mel + 1));
-    const double right = mel_to_hz(low + step * (mel + 2));
-    Filter filter;
-    for (int bin = 0; bin <= config.n_fft / 2; ++bin) {
-      const double hz = static_cast<double>(bin) * config.sample_rate / config.n_fft;
-      const double weight =
-          std::min((hz - left) / (centre - left), (right - hz) / (right - centre));
-      if (weight <= 0) continue;
-      if (filter.weights.empty()) filter.first_bin = bin;
-      filter.weights.push_back(static_cast<float>(weight * 2 / (right - left)));
-    }
-    filters.push_back(std::move(filter));
-  }
-  return filters;
-}
 
 void check(const LogMelConfig& config) {
   const bool sane = config.sample_rate >= 1000 && config.sample_rate <= 768000 &&
@@ -113,15 +66,19 @@ struct LogMel::Plan {
       window.push_back(
           static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * i / config.n_fft)));
     }
-    filters = mel_filters(config);
+    filters = mel_filters({.sample_rate = config.sample_rate,
+                           .n_fft = config.n_fft,
+                           .n_mels = config.n_mels,
+                           .f_min = config.f_min,
+                           .f_max = config.f_max});
     Scratch scratch(config.n_fft);
-    const std::lock_guard lock(planner_mutex());
+    const std::lock_guard lock(fftw_planner_mutex());
     fft = fftwf_plan_dft_r2c_1d(config.n_fft, scratch.frame, scratch.spectrum, FFTW_ESTIMATE);
     if (fft == nullptr)
       throw Error("log-mel", "FFTW has no plan for n_fft " + std::to_string(config.n_fft));
   }
   ~Plan() {
-    const std::lock_guard lock(planner_mutex());
+    const std::lock_guard lock(fftw_planner_mutex());
     fftwf_destroy_plan(fft);
   }
   Plan(const Plan&) = delete;
@@ -154,7 +111,7 @@ struct LogMel::Plan {
       const float re = scratch.spectrum[bin][0], im = scratch.spectrum[bin][1];
       scratch.power[bin] = re * re + im * im;
     }
-    for (const Filter& filter : filters) {
+    for (const MelFilter& filter : filters) {
       const float* power = scratch.power.data() + filter.first_bin;
       float sum = 0;
       for (size_t i = 0; i < filter.weights.size(); ++i) sum += filter.weights[i] * power[i];
@@ -164,7 +121,7 @@ struct LogMel::Plan {
 
   LogMelConfig config;
   std::vector<float> window;
-  std::vector<Filter> filters;
+  std::vector<MelFilter> filters;
   fftwf_plan fft = nullptr;
 };
 

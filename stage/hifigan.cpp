@@ -52,14 +52,16 @@ void check(const HifiGanDims& dims, const Fields& fields) {
   if (dims.upsample_initial_channel % (int64_t{1} << levels) != 0)
     fields.refuse("upsample_initial_channel", "cannot be halved by every upsampling");
   int64_t hop = 1;
+  for (const int64_t rate : dims.upsample_rates) {
+    hop *= rate;
+    if (hop > kMaxHop) fields.refuse("upsample_rates", "make a hop that is too long");
+  }
   for (size_t i = 0; i < levels; ++i) {
     const int64_t beyond = dims.upsample_kernel_sizes[i] - dims.upsample_rates[i];
     if (beyond < 0 || beyond % 2 != 0) {
       fields.refuse("upsample_kernel_sizes",
                     "must be larger than the rates by an even number, as in every HiFi-GAN");
     }
-    hop *= dims.upsample_rates[i];
-    if (hop > kMaxHop) fields.refuse("upsample_rates", "make a hop that is too long");
   }
   for (const int64_t kernel : dims.resblock_kernel_sizes) {
     if (kernel % 2 == 0) fields.refuse("resblock_kernel_sizes", "must be odd");

@@ -177,10 +177,10 @@ void HifiGan::Network::Builder::add_level(size_t i) {
   const int64_t input_rows =
       largest_divisor(above.rows, std::max<int64_t>(1, kMaxLineElements / (rate * channels)));
   Level next = {.rate = above.rate * rate,
-                      .rows = input_rows * rate,
-                      .start = rate * (above.start - line(output_).lag) - padding,
-                      .steps = above.rows / input_rows,
-                      .input_rows = input_rows};
+                .rows = input_rows * rate,
+                .start = rate * (above.start - line(output_).lag) - padding,
+                .steps = above.rows / input_rows,
+                .input_rows = input_rows};
   net_.levels.push_back(std::move(next));
   Operation up = upsampling(i, input_rows);
   up.sum = add_line(channels, DType::kF32, 0);
