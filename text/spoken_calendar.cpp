@@ -110,8 +110,14 @@ size_t say_month_year(Speech& speech, const Match& match) {
   return match.end();
 }
 
-// "Jan." alone, unless it ends the text: "the month of Jan."
+// "Jan." alone.
 size_t say_month(Speech& speech, const Match& match) {
+  // Jan is a name too.
+  const bool last = speech.text().find_first_not_of(" \"')", match.end()) == std::string_view::npos;
+  static constexpr std::string_view kBefore =
+      "in of last next since until by early late mid this to from and";
+  if (last && !in_list(kBefore, lower_ascii(speech.word_before(match.begin()))))
+    return Rule::kNotThis;
   speech.say(month_name(match[1]));
   speech.mark_if_last(match.end());
   return match.end();

@@ -1,14 +1,14 @@
 #include "text/spoken_form.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
+#include "text/concat.h"
 #include "text/spoken_number.h"
 #include "text/spoken_rules.h"
 
 namespace parley::text {
-
-// --- the rules at work ---
 
 struct EnglishSpokenForm::Rules {
   CharacterFolder folder;
@@ -107,43 +107,26 @@ void say_digit_groups(Speech& speech, std::string_view zero) {
   }
 }
 
-std::string only_digits(std::string_view text) {
-  std::string digits;
-  std::ranges::copy_if(text, std::back_inserter(digits), is_ascii_digit);
-  return digits;
-}
-
 // The words for what is of its kind; nothing for what is not.
 std::optional<std::string> spoken_as(SayAs kind, std::string_view text, std::string_view format) {
-  const std::string digits = only_digits(text);
-  static const Pattern kNumber(R"(\s*-?\d[\d,]*(?:\.\d+)?\s*$)");
-  const bool number = kNumber.match_at(text, 0).has_value();
-  const bool whole = number && text.find('.') == std::string_view::npos &&
-                     text.find('-') == std::string_view::npos;
-  switch (kind) {
-    case SayAs::kCardinal:
-      return number
-                 ? std::optional((text.find('-') == std::string_view::npos ? "" : "minus ") +
-                                 (whole ? cardinal(digits)
-                                        : decimal(text.substr(text.find_first_of("0123456789")))))
-                 : std::nullopt;
-    case SayAs::kOrdinal:
-      return whole ? std::optional(ordinal(digits)) : std::nullopt;
-    case SayAs::kYear:
-      return whole ? std::optional(year(digits)) : std::nullopt;
-    case SayAs::kDigits:
-    case SayAs::kTelephone:
-      return std::nullopt;
-    case SayAs::kFraction: {
-      static const Pattern kFraction(R"(\s*(\d+)/(\d+)\s*$)");
-      const std::optional<Match> match = kFraction.match_at(text, 0);
-      return match ? std::optional(fraction((*match)[1], (*match)[2])) : std::nullopt;
-    }
-    case SayAs::kDate:
-      return date_in_order(text, format.empty() ? "mdy" : format);
-    default:
-      return std::nullopt;
+  static const Pattern kNumber(R"( *(-?)(\d[\d,]*)(\.\d+)? *$)");
+  static const Pattern kFraction(R"( *(\d+)/(\d+) *$)");
+  if (kind == SayAs::kDate) return date_in_order(text, format.empty() ? "mdy" : format);
+  if (kind == SayAs::kFraction) {
+    const std::optional<Match> match = kFraction.match_at(text, 0);
+    return match ? std::optional(fraction((*match)[1], (*match)[2])) : std::nullopt;
   }
+  const std::optional<Match> number = kNumber.match_at(text, 0);
+  if (!number) return std::nullopt;
+  std::string digits((*number)[2]);
+  std::erase(digits, ',');
+  const bool whole = !number->has(3) && (*number)[1].empty();
+  if (kind == SayAs::kOrdinal && whole) return ordinal(digits);
+  if (kind == SayAs::kYear && whole) return year(digits);
+  if (kind != SayAs::kCardinal) return std::nullopt;
+  const std::string_view minus = (*number)[1].empty() ? "" : "minus ";
+  if (!number->has(3)) return concat({minus, cardinal(digits)});
+  return concat({minus, decimal(concat({digits, (*number)[3]}))});
 }
 
 }  // namespace

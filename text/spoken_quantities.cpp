@@ -1,5 +1,6 @@
 // Money, units, percentages, fractions, ranges and plain numbers.
 #include <algorithm>
+#include <utility>
 
 #include "text/concat.h"
 #include "text/spoken_number.h"
@@ -157,8 +158,7 @@ std::string part_of_unit(std::string_view amount, const Unit& unit) {
 
 // Lower-case units that are words, or too short, count only where they cannot be anything else.
 bool is_doubtful(const Speech& speech, const Match& match, std::string_view sign) {
-  const bool attached = is_ascii_digit(
-      speech.before(match.end() - match[5].size() - match[6].size() - (match[6].empty() ? 0 : 1)));
+  const bool attached = match[4].empty();
   if (sign == "in") return !attached && speech.after(match.end()) != '.';
   if (sign == "s" && attached && match[2].size() > 1 && match[2].ends_with('0')) {
     static constexpr std::string_view kDecades = "the his her their my your our mid early late";
@@ -178,12 +178,19 @@ size_t after_period(Speech& speech, size_t end) {
   return goes_on ? end + 1 : end;
 }
 
-size_t say_unit(Speech& speech, const Match& match) {
-  std::string sign(match[5]);
-  if (const size_t power = sign.find_first_of("\xC2^");
-      power > 0 && power != std::string::npos && sign[0] != '\xC2') {
-    sign = sign.substr(0, power) + (match[5].ends_with("²") || match[5].ends_with('2') ? "2" : "3");
+// "m²", "m^2" -> "m2", as the table has it.
+std::string plain_powers(std::string_view sign) {
+  for (const auto& [ending, digit] : {std::pair<std::string_view, std::string_view>{"²", "2"},
+                                      {"³", "3"},
+                                      {"^2", "2"},
+                                      {"^3", "3"}}) {
+    if (sign.ends_with(ending)) return concat({sign.substr(0, sign.size() - ending.size()), digit});
   }
+  return std::string(sign);
+}
+
+size_t say_unit(Speech& speech, const Match& match) {
+  const std::string sign = plain_powers(match[5]);
   const Unit* unit = find_unit(sign);
   if (unit == nullptr || is_doubtful(speech, match, sign)) return Rule::kNotThis;
   const bool hyphen = match[4] == "-";

@@ -1,7 +1,6 @@
 // What the rules of the spoken form share (spoken_form.cpp runs them). Not for users.
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -57,7 +56,7 @@ struct Rule {
   static constexpr size_t kNotThis = 0;
   unsigned starts;  // what the first character may be: kUpper | kLower | kDigit | kSign
   Pattern pattern;
-  std::function<size_t(Speech&, const Match&)> say;
+  size_t (*say)(Speech&, const Match&);
 };
 inline constexpr unsigned kUpper = 1, kLower = 2, kDigit = 4, kSign = 8;
 inline constexpr unsigned kLetter = kUpper | kLower;

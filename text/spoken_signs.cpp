@@ -75,6 +75,8 @@ class PlainSigns {
         return say_slash(at);
       case '*':
         return between_numbers(at) ? (speech_.say("times"), at + 1) : at + 1;
+      case '^':
+        return say_power(at);
       case '~':
         if (is_ascii_digit(speech_.after(at + 1)) || speech_.after(at + 1) == '$') {
           speech_.say("approximately");
@@ -142,6 +144,18 @@ class PlainSigns {
     if (is_ascii_alnum(before) && is_ascii_alnum(after)) speech_.say("slash");
     if (is_ascii_digit(before) && after == '$') speech_.say("for");  // "3/$10"
     if (before == ' ' && after == ' ' && at > 1) speech_.mark(",");
+    return at + 1;
+  }
+
+  // After something that is no number: "m/s^2".
+  size_t say_power(size_t at) {
+    const char exponent = speech_.after(at + 1);
+    const bool alone = !is_ascii_alnum(speech_.after(at + 2));
+    if (alone && (exponent == '2' || exponent == '3')) {
+      speech_.say(exponent == '2' ? "squared" : "cubed");
+      return at + 2;
+    }
+    if (is_ascii_alnum(exponent)) speech_.say("to the power of");
     return at + 1;
   }
 

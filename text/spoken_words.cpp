@@ -67,32 +67,17 @@ constexpr Expansion kAbbreviations[] = {{"Mr", "Mister"},
                                         {"viz", "namely"},
                                         {"cf", "compare"},
                                         {"ca", "circa"},
-                                        {"vol", "volume"},
-                                        {"Vol", "Volume"},
-                                        {"vols", "volumes"},
-                                        {"Fig", "Figure"},
-                                        {"Chap", "Chapter"},
-                                        {"chap", "chapter"},
-                                        {"tbs", "tablespoons"},
-                                        {"Figs", "Figures"},
-                                        {"figs", "figures"},
-                                        {"eq", "equation"},
-                                        {"Eq", "Equation"},
                                         {"ed", "edition"},
                                         {"eds", "editors"},
                                         {"misc", "miscellaneous"},
                                         {"tel", "telephone"},
                                         {"Tel", "Telephone"},
-                                        {"ext", "extension"},
-                                        {"Ext", "Extension"},
-                                        {"min", "minimum"},
                                         {"max", "maximum"},
                                         {"avg", "average"},
                                         {"est", "established"},
                                         {"Est", "Established"},
                                         {"incl", "including"},
                                         {"Ph.D", "P H D"},
-                                        {"temp", "temperature"},
                                         {"ft", "feet"},
                                         {"lbs", "pounds"},
                                         {"hrs", "hours"},
@@ -100,11 +85,14 @@ constexpr Expansion kAbbreviations[] = {{"Mr", "Mister"},
 
 // These are words too: only before a number.
 constexpr Expansion kBeforeNumber[] = {
-    {"No", "number"},   {"no", "number"},  {"Nos", "numbers"}, {"nos", "numbers"},
-    {"p", "page"},      {"pp", "pages"},   {"fig", "figure"},  {"Sec", "Section"},
-    {"sec", "section"}, {"Ch", "Chapter"}, {"ch", "chapter"},  {"Art", "Article"},
-    {"art", "article"}, {"Ste", "Suite"},  {"c", "circa"},     {"Rm", "Room"},
-    {"pt", "part"},     {"Pt", "Part"},    {"l", "line"},      {"ll", "lines"}};
+    {"vol", "volume"},    {"Vol", "Volume"},    {"vols", "volumes"}, {"Fig", "Figure"},
+    {"Figs", "Figures"},  {"figs", "figures"},  {"eq", "equation"},  {"Eq", "Equation"},
+    {"ext", "extension"}, {"Ext", "Extension"}, {"Chap", "Chapter"}, {"chap", "chapter"},
+    {"No", "number"},     {"no", "number"},     {"Nos", "numbers"},  {"nos", "numbers"},
+    {"p", "page"},        {"pp", "pages"},      {"fig", "figure"},   {"Sec", "Section"},
+    {"sec", "section"},   {"Ch", "Chapter"},    {"ch", "chapter"},   {"Art", "Article"},
+    {"art", "article"},   {"Ste", "Suite"},     {"c", "circa"},      {"Rm", "Room"},
+    {"pt", "part"},       {"Pt", "Part"},       {"l", "line"},       {"ll", "lines"}};
 
 constexpr Expansion kPhrases[] = {{"e.g.", "for example"},   {"i.e.", "that is"},
                                   {"E.g.", "For example"},   {"I.e.", "That is"},
@@ -241,8 +229,7 @@ size_t say_phrase(Speech& speech, const Match& match) {
 }
 
 size_t say_abbreviation(Speech& speech, const Match& match) {
-  std::string_view words = find(kAbbreviations, match[1]);
-  // "max.", "temp." end sentences too; then they are words.
+  const std::string_view words = find(kAbbreviations, match[1]);
   if (words.empty()) return Rule::kNotThis;
   speech.say(words);
   speech.mark_if_last(match.end());
@@ -297,7 +284,12 @@ size_t say_fort(Speech& speech, const Match& match) {
 // "Portland, OR 97201".
 size_t say_state(Speech& speech, const Match& match) {
   const std::string_view state = find(kStates, match[1]);
-  if (state.empty()) return Rule::kNotThis;
+  // A city before the comma; what is also a word needs more: "Yes, OK", "Tulsa, OK 74101".
+  const std::string_view city = speech.word_before(match.begin() - 2);
+  if (state.empty() || city.empty() || !is_ascii_upper(city[0])) return Rule::kNotThis;
+  const bool word = in_list("OK OH HI", match[1]) && !match.has(2);
+  const bool first = city.data() == speech.text().data();
+  if (word && (first || in_list("Yes No Well So Sure Right Fine Now", city))) return Rule::kNotThis;
   speech.say(state);
   if (match.has(2)) speech.say(digit_by_digit(match[2]));
   if (match.has(3)) {
@@ -450,7 +442,7 @@ std::vector<Rule> word_rules() {
       say_phrase);
   add(kUpper, R"((St|Dr)(?:\.|(?= [A-Z])))", say_saint_or_street);
   add(kUpper, R"(Ft\.(?= [A-Z]))", say_fort);
-  add(kLetter, R"(([A-Za-z]{1,3})\. ?(?=\d|[A-Z]{1,3}-?\d))", say_before_number);
+  add(kLetter, R"(([A-Za-z]{1,5})\. ?(?=\d|[A-Z]{1,3}-?\d))", say_before_number);
   add(kLetter, R"((Mr|Mrs|Ms|[A-Za-z]{2,6}(?=\.))(?:\.|\b(?= [A-Z])))", say_abbreviation);
   add(kUpper, R"((?<=[a-z], )([A-Z]{2})(?: (\d{5})(?:-(\d{4}))?)?(?![A-Za-z0-9'-]))", say_state);
   add(kLetter, R"(((?:[A-Za-z]\.){2,10}[A-Za-z]?)('s)?(?![A-Za-z0-9]))", say_dotted);
