@@ -23,32 +23,26 @@ constexpr std::u32string_view kOpening =
 
 constexpr std::string_view kBeforeName =
     " mr mrs ms messrs dr prof gen sen rep gov capt cpt lt col sgt cpl maj cmdr adm rev hon pres "
-    "supt mt ft "
-    "e.g i.e cf viz vs approx ca ";
+    "supt mt ft e.g i.e cf viz vs approx ca ";
 constexpr std::string_view kBeforeNumber =
-    " no nos p pp fig figs vol vols ch sec art eq pt rm ste apt c l ll tel ext "
-    "jan feb mar apr jun jul aug sep sept oct nov dec ";
+    " no nos p pp fig figs vol vols ch sec art eq pt rm ste apt c l ll tel ext jan feb mar apr jun "
+    "jul aug sep sept oct nov dec ";
 // May end a sentence: they do when a word follows that often begins one.
 constexpr std::string_view kMayEnd =
     " etc inc ltd co corp jr sr esq bros st al ave blvd rd ln hwy pkwy dept univ assn ph.d oz lb "
-    "lbs "
-    "hr hrs ";
+    "lbs hr hrs ";
 constexpr std::string_view kStarters =
     " the a an he she it they we i you his her its their our my your this that these those there "
-    "here in on at by "
-    "for from with to of as if when while after before since because although but and so or yet "
-    "not no then thus "
-    "however what who why where how which some many most all each every both one two three once "
-    "now today "
-    "yesterday tomorrow meanwhile later finally first second ";
+    "here in on at by for from with to of as if when while after before since because although "
+    "but and so or yet not no then thus however what who why where how which some many most all "
+    "each every both one two three once now today yesterday tomorrow meanwhile later finally "
+    "first second ";
 
 // Belongs to an hour before it: "10 a.m. Monday".
 constexpr std::string_view kAfterHour =
     " monday tuesday wednesday thursday friday saturday sunday january february march april may "
-    "june july august "
-    "september october november december eastern central mountain pacific est edt cst cdt mst mdt "
-    "pst pdt gmt utc et "
-    "ct pt bst cet ";
+    "june july august september october november december eastern central mountain pacific est "
+    "edt cst cdt mst mdt pst pdt gmt utc et ct pt bst cet ";
 
 bool in(std::u32string_view set, char32_t c) { return set.find(c) != std::u32string_view::npos; }
 

@@ -342,9 +342,8 @@ bool counts_something(const Speech& speech, const Match& match) {
     return false;
   const std::string_view next = speech.word_after(match.end());
   static constexpr std::string_view kNot =
-      "was is has as this its his us thus plus across always perhaps besides series news elections "
-      "olympics games "
-      "sees does says";
+      "was is has as this its his us thus plus across always perhaps besides series news "
+      "elections olympics games sees does says";
   static constexpr std::string_view kCounted = "people men women children percent feet dollars";
   if (next.empty() || !is_ascii_lower(next[0])) return false;
   return in_list(kCounted, next) ||

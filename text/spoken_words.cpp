@@ -128,56 +128,41 @@ constexpr Expansion kStates[] = {
 // Capitals that are said as a word.
 constexpr std::string_view kSaidAsWords =
     "NASA NATO AIDS OPEC NAFTA UNESCO UNICEF FIFA UEFA NASDAQ NASCAR RADAR SONAR LASER SCUBA SWAT "
-    "PIN RAM ROM "
-    "SIM GIF ZIP NOAA FEMA COVID SARS MERS ASCII ANSI ASEAN GUI CAPTCHA POTUS SCOTUS NIMBY YOLO "
-    "FOMO AWOL RAID "
-    "JAVA LIDAR IKEA LEGO DOS BIOS CAD MIDI SALT START CERN ESOP ERISA HIPAA OSHA SAT BASIC COBOL "
-    "LAN WAN VAT";
+    "PIN RAM ROM SIM GIF ZIP NOAA FEMA COVID SARS MERS ASCII ANSI ASEAN GUI CAPTCHA POTUS SCOTUS "
+    "NIMBY YOLO FOMO AWOL RAID JAVA LIDAR IKEA LEGO DOS BIOS CAD MIDI SALT START CERN ESOP ERISA "
+    "HIPAA OSHA SAT BASIC COBOL LAN WAN VAT";
 
 // Words of up to five letters that people shout; longer ones are words anyway.
 constexpr std::string_view kShouted =
     "THE AND FOR ARE BUT NOT YOU ALL ANY CAN HAD HER WAS ONE OUR OUT DAY GET HAS HIM HIS HOW MAN "
-    "NEW NOW OLD SEE "
-    "TWO WAY WHO BOY DID LET PUT SAY SHE TOO USE DAD MOM AM AN AS AT BE BY DO GO HE IF IN IS IT ME "
-    "MY NO OF OH OK "
-    "ON OR SO TO UP WE A I THIS THAT WITH HAVE FROM THEY WILL WHAT WHEN YOUR SAID THERE EACH "
-    "WHICH THEIR TIME "
-    "ABOUT MANY THEN THEM WRITE WOULD LIKE THESE LONG MAKE THING LOOK MORE COULD COME SOUND MOST "
-    "OVER KNOW THAN "
-    "CALL FIRST DOWN SIDE BEEN FIND STOP HELP FREE BEST GOOD GREAT LOVE NEVER EVER VERY ONLY JUST "
-    "ALSO WELL BACK "
-    "END RUN WAR BIG BAD YES WOW HEY WAIT SALE OPEN CLOSE EXIT NEWS NOTE READ HERE HOME LIFE LIVE "
-    "WORK WANT NEED "
-    "HATE STAY SAFE FIRE KEEP QUIET LOUD SHOW DONE AFTER EVERY AGAIN WHERE WHY BOOK PART DEAR SIR "
-    "LAST NEXT MUST "
-    "BEWARE ALERT DEAD RED HOT TOP TRUE FALSE NULL ALWAYS DON'T CAN'T WON'T THEIRS TAKE GIVE TELL "
-    "ASK TURN OFF";
+    "NEW NOW OLD SEE TWO WAY WHO BOY DID LET PUT SAY SHE TOO USE DAD MOM AM AN AS AT BE BY DO GO "
+    "HE IF IN IS IT ME MY NO OF OH OK ON OR SO TO UP WE A I THIS THAT WITH HAVE FROM THEY WILL "
+    "WHAT WHEN YOUR SAID THERE EACH WHICH THEIR TIME ABOUT MANY THEN THEM WRITE WOULD LIKE THESE "
+    "LONG MAKE THING LOOK MORE COULD COME SOUND MOST OVER KNOW THAN CALL FIRST DOWN SIDE BEEN "
+    "FIND STOP HELP FREE BEST GOOD GREAT LOVE NEVER EVER VERY ONLY JUST ALSO WELL BACK END RUN "
+    "WAR BIG BAD YES WOW HEY WAIT SALE OPEN CLOSE EXIT NEWS NOTE READ HERE HOME LIFE LIVE WORK "
+    "WANT NEED HATE STAY SAFE FIRE KEEP QUIET LOUD SHOW DONE AFTER EVERY AGAIN WHERE WHY BOOK "
+    "PART DEAR SIR LAST NEXT MUST ALERT DEAD RED HOT TOP TRUE FALSE NULL DON'T CAN'T WON'T TAKE "
+    "GIVE TELL ASK TURN OFF";
 
 // Kings and popes: the numeral after them is an ordinal.
 constexpr std::string_view kRegnal =
     "Louis Henry Edward George Charles James William Richard John Paul Pius Benedict Elizabeth "
-    "Mary Catherine "
-    "Philip Napoleon Frederick Friedrich Wilhelm Nicholas Alexander Ivan Peter Gregory Innocent "
-    "Clement Leo Urban "
-    "Boniface Francis Leopold Ferdinand Alfonso Christian Gustav Harald Haakon Olaf Margaret "
-    "Margrethe Ramses "
-    "Ramesses Thutmose Amenhotep Ptolemy Darius Xerxes Otto Rudolf Maximilian Robert David Stephen "
-    "Kenneth "
-    "Constantine Theodosius Justinian Mehmed Selim Suleiman Baldwin Victor Umberto Carol Michael "
-    "Boris Juan Carlos "
-    "Pedro Sixtus Julius Celestine Eugene Martin Adrian Callixtus Edgar Augustus Joseph Albert "
-    "Felipe Manuel "
-    "Antiochus Cleopatra Seti Isabella Emanuel Emmanuel Thomas";
+    "Mary Catherine Philip Napoleon Frederick Friedrich Wilhelm Nicholas Alexander Ivan Peter "
+    "Gregory Innocent Clement Leo Urban Boniface Francis Leopold Ferdinand Alfonso Christian "
+    "Gustav Harald Haakon Olaf Margaret Margrethe Ramses Ramesses Thutmose Amenhotep Ptolemy "
+    "Darius Xerxes Otto Rudolf Maximilian Robert David Stephen Kenneth Constantine Theodosius "
+    "Justinian Mehmed Selim Suleiman Baldwin Victor Umberto Carol Michael Boris Juan Carlos Pedro "
+    "Sixtus Julius Celestine Eugene Martin Adrian Callixtus Edgar Augustus Joseph Albert Felipe "
+    "Manuel Antiochus Cleopatra Seti Isabella Emanuel Emmanuel Thomas";
 constexpr std::string_view kTitles =
     "King Queen Pope Emperor Empress Tsar Czar Kaiser Prince Sultan Pharaoh";
 constexpr std::string_view kNumbered =
-    "Chapter Part Act Scene Section Volume Vol Book War Phase Type Class Level Grade Stage Article "
-    "Appendix Title "
-    "Episode Bowl Unit Figure Table Canto Mark Apollo Gemini Saturn chapter part act scene section "
-    "volume book phase "
-    "type class level grade stage article appendix title episode unit figure table canto factor "
-    "Factor Psalm Rocky "
-    "Schedule Category Tier Group Division Region Corps Vatican Fantasy Quest";
+    "Chapter Part Act Scene Section Volume Vol Book War Phase Type Class Level Grade Stage "
+    "Article Appendix Title Episode Bowl Unit Figure Table Canto Mark Apollo Gemini Saturn "
+    "chapter part act scene section volume book phase type class level grade stage article "
+    "appendix title episode unit figure table canto factor Factor Psalm Rocky Schedule Category "
+    "Tier Group Division Region Corps Vatican Fantasy Quest";
 
 template <size_t N>
 std::string_view find(const Expansion (&table)[N], std::string_view abbreviation) {
