@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <map>
+#include <numeric>
 #include <string>
 
 #include "base/error.h"
@@ -60,6 +62,29 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
   }
   final_norm_ = read.norm("layer_norm", d);
   vocabulary_ = read.pack({{token_embedding_, {}}}, few);
+  load_alignment_heads(stage);
+}
+
+void TokenDecoder::load_alignment_heads(const stage::Stage& stage) {
+  alignment_heads_.resize(blocks_.size());
+  if (stage.has_config("alignment_heads")) {
+    for (const auto& [layer, head] :
+         stage.config_pairs("alignment_heads", cache_.layers - 1, cache_.heads - 1)) {
+      std::vector<int64_t>& heads = alignment_heads_[static_cast<size_t>(layer)];
+      if (std::find(heads.begin(), heads.end(), head) == heads.end()) heads.push_back(head);
+    }
+  }
+  if (alignment_heads() > 0) return;
+  for (size_t layer = blocks_.size() / 2; layer < blocks_.size(); ++layer) {
+    alignment_heads_[layer].resize(static_cast<size_t>(cache_.heads));
+    std::iota(alignment_heads_[layer].begin(), alignment_heads_[layer].end(), 0);
+  }
+}
+
+int64_t TokenDecoder::alignment_heads() const {
+  return std::accumulate(
+      alignment_heads_.begin(), alignment_heads_.end(), int64_t{0},
+      [](int64_t sum, const auto& heads) { return sum + static_cast<int64_t>(heads.size()); });
 }
 
 size_t TokenDecoder::bytes() const {
@@ -160,24 +185,22 @@ Tensor TokenDecoder::attend_to_self(nn::Context& ctx, KvState& state, int64_t la
 
 Tensor TokenDecoder::attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer,
                                      std::span<const Row> rows, const Placement& placement,
-                                     const Tensor& q) const {
+                                     const Tensor& q, const nn::AttentionProbe& probe) const {
   std::vector<nn::AttentionGroup> groups;
   for (const auto& listeners : placement.listeners) {
     groups.push_back(
         {listeners, state.cross(rows[static_cast<size_t>(listeners[0])].slot)->segments(layer)});
   }
   const Tensor out = ctx.allocate(q.shape);
-  nn::cached_attention(ctx, q, cache_.heads, groups, cache_.f16, out);
+  nn::cached_attention(ctx, q, cache_.heads, groups, cache_.f16, out, probe);
   return out;
 }
 
-Tensor TokenDecoder::step(nn::Context& ctx, KvState& state, std::span<const Row> rows) const {
+// All layers: the rows' tokens -> f32 [rows, d_model]. pass: whose attention is shown, or null.
+Tensor TokenDecoder::run(nn::Context& ctx, KvState& state, std::span<const Row> rows,
+                         const ForcedPass* pass) const {
   const Placement placement = place(state, rows);
-  const int64_t wanted =
-      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.logits; });
-  const Tensor logits = ctx.allocate({wanted, vocab_size_});
-  const nn::Scope scope(ctx);
-  const Tensor x = embed(ctx, rows, placement);  // [rows, d_model]
+  const Tensor x = embed(ctx, rows, placement);
   for (int64_t layer = 0; layer < cache_.layers; ++layer) {
     ctx.throw_if_stopped();
     const Block& block = blocks_[static_cast<size_t>(layer)];
@@ -187,10 +210,25 @@ Tensor TokenDecoder::step(nn::Context& ctx, KvState& state, std::span<const Row>
     nn::linear(ctx, block.self_out, attend_to_self(ctx, state, layer, rows, placement, qkv),
                {.residual = x});
     const Tensor q = nn::linear(ctx, block.cross_q, nn::layer_norm(ctx, block.cross_norm, x));
-    nn::linear(ctx, block.cross_out, attend_to_cross(ctx, state, layer, rows, placement, q),
+    nn::AttentionProbe probe;
+    if (const auto& heads = alignment_heads_[static_cast<size_t>(layer)]; pass && !heads.empty()) {
+      probe = {heads, pass->positions,
+               ctx.allocate({static_cast<int64_t>(heads.size()), x.rows(), pass->positions})};
+    }
+    nn::linear(ctx, block.cross_out, attend_to_cross(ctx, state, layer, rows, placement, q, probe),
                {.residual = x});
+    if (probe.out) pass->attention(probe.out);
     nn::feed_forward(ctx, block.mlp_norm, block.mlp_in, block.mlp_out, x);
   }
+  return x;
+}
+
+Tensor TokenDecoder::step(nn::Context& ctx, KvState& state, std::span<const Row> rows) const {
+  const int64_t wanted =
+      std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.logits; });
+  const Tensor logits = ctx.allocate({wanted, vocab_size_});
+  const nn::Scope scope(ctx);
+  const Tensor x = run(ctx, state, rows, nullptr);
   const Tensor last = ctx.allocate({wanted, d_model_});
   for (size_t i = 0, k = 0; i < rows.size(); ++i) {
     if (rows[i].logits)
@@ -199,6 +237,33 @@ Tensor TokenDecoder::step(nn::Context& ctx, KvState& state, std::span<const Row>
   if (wanted > 0)
     nn::linear(ctx, vocabulary_, nn::layer_norm(ctx, final_norm_, last), {.out = logits});
   return logits;
+}
+
+std::vector<float> TokenDecoder::force(nn::Context& ctx, KvState& state, int slot,
+                                       std::span<const int32_t> tokens,
+                                       const ForcedPass& pass) const {
+  constexpr int64_t kChunk = 32;  // rows of logits at once: 6.6 MB for Whisper's vocabulary
+  assert(pass.first_scored >= 1 && pass.classes <= vocab_size_);
+  const nn::Scope scope(ctx);
+  std::vector<Row> rows;
+  for (const int32_t token : tokens) rows.push_back({slot, token});
+  const Tensor x = run(ctx, state, rows, pass.attention ? &pass : nullptr);
+  std::vector<float> probabilities;
+  const auto count = static_cast<int64_t>(tokens.size());
+  for (int64_t next = pass.first_scored; next < count;) {
+    ctx.throw_if_stopped();
+    const nn::Scope chunk(ctx);
+    const int64_t size = std::min(kChunk, count - next);
+    const Tensor logits = nn::linear(
+        ctx, vocabulary_, nn::layer_norm(ctx, final_norm_, x.slice_rows(next - 1, size)));
+    for (int64_t i = 0; i < size; ++i, ++next) {
+      const std::span<const float> row(logits.row(i), static_cast<size_t>(pass.classes));
+      const auto token = static_cast<size_t>(tokens[static_cast<size_t>(next)]);
+      probabilities.push_back(token < row.size() ? std::exp(row[token] - nn::peak(row).logsumexp)
+                                                 : 0.f);
+    }
+  }
+  return probabilities;
 }
 
 }  // namespace parley::decoder

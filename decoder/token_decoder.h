@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,6 +20,18 @@ struct Row {
   int slot = 0;
   int32_t token = 0;
   bool logits = true;  // are the logits that follow this token wanted?
+};
+
+// What a pass over given tokens (teacher forcing) is asked for.
+struct ForcedPass {
+  // The probability of each token from this one on, given those before it, among the ids below
+  // `classes`. At least 1.
+  int64_t first_scored = 1;
+  int64_t classes = 0;
+  // Called for each layer that has alignment heads, with their cross-attention over the first
+  // `positions` positions: f32 [heads, tokens, positions], which it may change.
+  std::function<void(const nn::Tensor&)> attention = {};
+  int64_t positions = 0;
 };
 
 // Immutable after construction; any number of contexts may run it, each with its own KvState.
@@ -43,6 +56,14 @@ class TokenDecoder {
   // when asked to.
   nn::Tensor step(nn::Context& ctx, KvState& state, std::span<const Row> rows) const;
 
+  // Appends all of `tokens` to the slot in one pass. Returns a probability for each token from
+  // first_scored on. Throws as step() does.
+  std::vector<float> force(nn::Context& ctx, KvState& state, int slot,
+                           std::span<const int32_t> tokens, const ForcedPass& pass) const;
+  // How many cross-attention heads follow the audio in time: those of the stage's config, else all
+  // of the upper half of the layers.
+  int64_t alignment_heads() const;
+
  private:
   struct Block {
     nn::LayerNorm self_norm;
@@ -56,6 +77,8 @@ class TokenDecoder {
     nn::Weight mlp_in;
     nn::Weight mlp_out;
   };
+  void load_alignment_heads(const stage::Stage& stage);
+
   // Where the rows of a step stand in their sequences.
   struct Placement {
     std::vector<int64_t> positions;  // of each row
@@ -70,7 +93,9 @@ class TokenDecoder {
                             const nn::Tensor& qkv) const;
   nn::Tensor attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer,
                              std::span<const Row> rows, const Placement& placement,
-                             const nn::Tensor& q) const;
+                             const nn::Tensor& q, const nn::AttentionProbe& probe) const;
+  nn::Tensor run(nn::Context& ctx, KvState& state, std::span<const Row> rows,
+                 const ForcedPass* pass) const;
 
   int64_t vocab_size_;
   int64_t d_model_;
@@ -80,6 +105,7 @@ class TokenDecoder {
   std::vector<Block> blocks_;
   nn::LayerNorm final_norm_;
   nn::Weight vocabulary_;  // the token embedding again, packed for products
+  std::vector<std::vector<int64_t>> alignment_heads_;  // of each layer
 };
 
 }  // namespace parley::decoder

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "nn/attention_vnni.h"
 #include "nn/isa.h"
@@ -307,8 +308,29 @@ void store_positions(Context& ctx, std::span<const Segment> segments, int64_t he
   });
 }
 
+namespace {
+
+// scores: of one head and the group's rows, [rows, stride], not normalized.
+void copy_probabilities(const AttentionProbe& probe, int64_t head, const AttentionGroup& group,
+                        const float* scores, int64_t stride) {
+  const auto found = std::find(probe.heads.begin(), probe.heads.end(), head);
+  if (found == probe.heads.end()) return;
+  const int64_t first_row = (found - probe.heads.begin()) * probe.out.shape[1];
+  for (size_t i = 0; i < group.rows.size(); ++i) {
+    const std::span row(scores + static_cast<int64_t>(i) * stride,
+                        static_cast<size_t>(probe.positions));
+    const float total = std::accumulate(row.begin(), row.end(), 0.f);
+    float* out = probe.out.row(first_row + group.rows[i]);
+    std::transform(row.begin(), row.end(), out,
+                   [&](float score) { return total > 0 ? score / total : 0.f; });
+  }
+}
+
+}  // namespace
+
 void cached_attention(Context& ctx, const Tensor& q, int64_t heads,
-                      std::span<const AttentionGroup> groups, bool f16, const Tensor& out) {
+                      std::span<const AttentionGroup> groups, bool f16, const Tensor& out,
+                      const AttentionProbe& probe) {
   const Scope scope(ctx);
   const int64_t head_dim = q.cols() / heads;
   const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
@@ -346,6 +368,7 @@ void cached_attention(Context& ctx, const Tensor& q, int64_t heads,
                      .f16 = f16,
                      .scores = scores.row(thread),
                      .score_stride = longest});
+    copy_probabilities(probe, head, group, scores.row(thread), longest);
   };
   ctx.parallel(tasks, attend, work > 16384);
 }

@@ -38,9 +38,18 @@ struct AttentionGroup {
       segments;  // [heads * segments_per_head]: those of head 0, then of head 1, ...
 };
 
+// Where the probabilities of some heads are to be written: over the first `positions` positions of
+// each row's segments, normalized over these alone.
+struct AttentionProbe {
+  std::span<const int64_t> heads;
+  int64_t positions = 0;  // at most what every row's segments hold
+  Tensor out = {};        // f32 [probed heads, rows of q, positions]
+};
+
 // q: f32 [rows, heads * head_dim], not scaled -> out: the same shape. f16: the segments hold f16,
 // else f32.
 void cached_attention(Context& ctx, const Tensor& q, int64_t heads,
-                      std::span<const AttentionGroup> groups, bool f16, const Tensor& out);
+                      std::span<const AttentionGroup> groups, bool f16, const Tensor& out,
+                      const AttentionProbe& probe = {});
 
 }  // namespace parley::nn

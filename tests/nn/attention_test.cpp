@@ -182,5 +182,44 @@ TEST(Attention, OfARowDoesNotDependOnTheRowsBesideIt) {
   EXPECT_EQ(together, alone);
 }
 
+TEST(Attention, ShowsTheProbabilitiesOfProbedHeads) {
+  for (const bool f16 : {false, true}) {
+    Cache cache{.heads = 3, .dim = 16, .positions = 77, .f16 = f16};
+    cache.memory.reserve(100);
+    cache.fill();
+    std::vector<float> q = random_values(3 * 48, 6);
+    std::vector<float> out(q.size()), plain(q.size());
+    const int64_t rows[] = {0, 2};
+    const AttentionGroup groups[] = {{rows, cache.segments}};
+    const int64_t heads[] = {2, 0};
+    constexpr int64_t kSeen = 50;
+    std::vector<float> shown(2 * 3 * kSeen, -1.f);
+    Context ctx({.threads = 2});
+    cached_attention(ctx, view(q, {3, 48}), 3, groups, f16, view(out, {3, 48}),
+                     {heads, kSeen, view(shown, {2, 3, kSeen})});
+    cached_attention(ctx, view(q, {3, 48}), 3, groups, f16, view(plain, {3, 48}));
+    EXPECT_EQ(out, plain) << "a probe changes nothing";
+    for (size_t h = 0; h < 2; ++h) {
+      for (const int64_t row : rows) {
+        double total = 0;
+        std::vector<double> expected;
+        for (int64_t t = 0; t < kSeen; ++t) {
+          double dot = 0;
+          for (int64_t d = 0; d < 16; ++d) {
+            dot += q[static_cast<size_t>(row * 48 + heads[h] * 16 + d)] *
+                   cache.k[static_cast<size_t>((t * 3 + heads[h]) * 16 + d)];
+          }
+          total += expected.emplace_back(std::exp(dot / 4));
+        }
+        for (int64_t t = 0; t < kSeen; ++t) {
+          ASSERT_NEAR(shown[(h * 3 + static_cast<size_t>(row)) * kSeen + static_cast<size_t>(t)],
+                      expected[static_cast<size_t>(t)] / total, f16 ? 1e-3 : 1e-5);
+        }
+      }
+      EXPECT_EQ(shown[(h * 3 + 1) * kSeen], -1.f) << "row 1 is in no group";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace parley::nn
