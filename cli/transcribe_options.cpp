@@ -157,8 +157,15 @@ void add_output_options(CLI::App& app, TranscribeArguments& a) {
   app.add_option("-o,--output", a.output,
                  "Folder for a file per input and format  [standard output]")
       ->type_name("DIR");
-  add_number(app, "--max-line-width", a.max_line_width, 1, 10000,
+  app.add_flag("--word-timestamps", a.options.word_timestamps,
+               "Times of words: in json, highlighted in srt, vtt");
+  pipeline::SubtitleRules& rules = a.subtitles;
+  add_number(app, "--max-line-width", rules.max_line_width, 1, 10000,
              "Break subtitle lines at N characters", false);
+  add_number(app, "--max-line-count", rules.max_line_count, 1, 1000,
+             "Lines in a subtitle; with a width, across segments", false);
+  add_number(app, "--min-cue", rules.min_cue, 0.01, 3600.0, "Seconds that a subtitle stays", false);
+  add_number(app, "--max-cue", rules.max_cue, 0.1, 3600.0, "Seconds, then a new subtitle", false);
   app.add_flag("--resume", a.resume, "Skip what was done under the same model and options");
   app.add_option("--jobs-file", a.jobs_file, "Read inputs from FILE, one on a line; -: a filter")
       ->type_name("FILE");
@@ -238,6 +245,8 @@ void add_decoding_options(CLI::App& app, TranscribeArguments& a) {
              "Silence above this, if also below the next");
   add_number(app, "--logprob-threshold", o.logprob_threshold, -1000.0f, 0.0f,
              "Mean log-probability to reach");
+  add_number(app, "--hallucination-silence-threshold", o.hallucination_silence_threshold, 0.0, 60.0,
+             "Drop unlikely words in silence of S seconds  [off]", false);
   add_number(app, "--compression-ratio-threshold", o.compression_ratio_threshold, 0.0f, 1000.0f,
              "Repetition above this fails");
 }
@@ -264,13 +273,8 @@ struct LaterOption {
   bool takes_value;
   const char* why = "is not available yet";
 };
-constexpr std::array<LaterOption, 6> kLater = {
-    {{"--word-timestamps", false},
-     {"--hotwords", true},
-     {"--live", false},
-     {"--mic", true},
-     {"--pace", true},
-     {"--max-line-count", true, "needs word timestamps, which are not available yet"}}};
+constexpr std::array<LaterOption, 4> kLater = {
+    {{"--hotwords", true}, {"--live", false}, {"--mic", true}, {"--pace", true}}};
 
 void add_later_options(CLI::App& app) {
   app.option_defaults()->group("");  // not in the help
@@ -320,8 +324,16 @@ void check_output(const CLI::App& app, const TranscribeArguments& a) {
   const auto is_subtitle = [](const pipeline::Format* format) {
     return format->name == "srt" || format->name == "vtt";
   };
-  refuse(a.max_line_width > 0 && std::none_of(a.formats.begin(), a.formats.end(), is_subtitle),
-         "--max-line-width is for the subtitle formats, srt and vtt");
+  const bool subtitles = std::any_of(a.formats.begin(), a.formats.end(), is_subtitle);
+  for (const char* name : {"--max-line-width", "--max-line-count", "--min-cue", "--max-cue"}) {
+    refuse(!subtitles && app.count(name) > 0,
+           std::string(name) + " is for the subtitle formats, srt and vtt");
+  }
+  refuse(a.subtitles.max_cue > 0 && a.subtitles.min_cue > a.subtitles.max_cue,
+         "--min-cue is above --max-cue");
+  const auto is_text = [](const pipeline::Format* format) { return format->name == "txt"; };
+  refuse(a.options.word_timestamps && std::all_of(a.formats.begin(), a.formats.end(), is_text),
+         "--word-timestamps needs a format with times, as -f json or srt");
   refuse(a.quiet && a.verbose, "--quiet and --verbose exclude each other");
 }
 

@@ -24,8 +24,8 @@ struct TranscribeArguments {
   nn::Precision precision = nn::Precision::kAuto;
   int threads = 0;  // 0: all processors
   double offset = 0;
-  double duration = -1;    // negative: to the end
-  int max_line_width = 0;  // 0: lines are not broken
+  double duration = -1;  // negative: to the end
+  pipeline::SubtitleRules subtitles;
   std::optional<dsp::RawFormat> raw;
   bool resume = false;
   bool quiet = false;

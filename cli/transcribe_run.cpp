@@ -44,7 +44,12 @@ std::string recipe(const TranscribeArguments& a, const pipeline::SpeechModel& mo
               {"compression_ratio_threshold", o.compression_ratio_threshold},
               {"offset", a.offset},
               {"duration", a.duration},
-              {"max_line_width", a.max_line_width}}
+              {"word_timestamps", o.word_timestamps},
+              {"hallucination_silence_threshold", o.hallucination_silence_threshold},
+              {"max_line_width", a.subtitles.max_line_width},
+              {"max_line_count", a.subtitles.max_line_count},
+              {"min_cue", a.subtitles.min_cue},
+              {"max_cue", a.subtitles.max_cue}}
       .dump();
 }
 
@@ -159,9 +164,10 @@ pipeline::Transcript TranscribeRun::transcribe(const Job& job, const std::string
 }
 
 void TranscribeRun::write(const Job& job, const pipeline::Transcript& transcript) {
-  const pipeline::WriterOptions options{.file = job.input,
-                                        .model = model_->files.name(),
-                                        .max_line_width = arguments_.max_line_width};
+  pipeline::SubtitleRules subtitles = arguments_.subtitles;
+  subtitles.highlight_words = arguments_.options.word_timestamps;
+  const pipeline::WriterOptions options{
+      .file = job.input, .model = model_->files.name(), .subtitles = subtitles};
   if (job.outputs.empty()) {
     const pipeline::Format& format = *arguments_.formats.front();
     write_all(STDOUT_FILENO, format.write(transcript, options), "standard output");

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "decoder/time_warping.h"
+#include "text/utf8.h"
 #include "text/word_tokens.h"
 
 namespace parley::decoder {
@@ -16,13 +17,6 @@ namespace {
 constexpr double kPositionSeconds = 0.02;
 constexpr std::string_view kOpening = "\"'“¿([{-";
 constexpr std::string_view kClosing = "\"'.。,，!！?？:：”)]}、";
-
-std::string_view without_spaces(std::string_view text) {
-  const size_t begin = text.find_first_not_of(' ');
-  return begin == std::string_view::npos
-             ? std::string_view()
-             : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
-}
 
 bool all_finite(const nn::Tensor& matrix) {
   return std::all_of(matrix.f32(), matrix.f32() + matrix.shape.elements(),
@@ -84,7 +78,7 @@ std::vector<std::vector<AlignedWord>> align_words(nn::Context& ctx, const TokenD
 void merge_punctuation(std::vector<AlignedWord>& words) {
   const auto is_opening = [](const AlignedWord& word) {
     return word.text.starts_with(' ') &&
-           kOpening.find(without_spaces(word.text)) != std::string_view::npos;
+           kOpening.find(text::strip(word.text)) != std::string_view::npos;
   };
   const auto is_closing = [](const AlignedWord& word) {
     return kClosing.find(word.text) != std::string_view::npos;

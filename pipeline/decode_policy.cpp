@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "pipeline/word_times.h"
 #include "text/compression_ratio.h"
+#include "text/utf8.h"
 
 namespace parley::pipeline {
 
@@ -14,13 +16,6 @@ std::vector<int32_t> token_list(const stage::Stage& stage, const char* key, int6
   for (const int64_t id : stage.config_ints(key, 0, vocab_size - 1))
     tokens.push_back(static_cast<int32_t>(id));
   return tokens;
-}
-
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(" \t\n\r");
-  return begin == std::string::npos
-             ? ""
-             : text.substr(begin, text.find_last_not_of(" \t\n\r") - begin + 1);
 }
 
 std::shared_ptr<const decoder::LogitRules> logit_rules(const SpeechModel& model, bool timestamps) {
@@ -59,7 +54,7 @@ DecodePolicy::DecodePolicy(const SpeechModel& model, const TranscribeOptions& op
   }
   if (options.temperatures.empty())
     throw Error("temperatures", "none given", "0 is greedy or beam search");
-  if (const std::string prompt = trimmed(options.prompt); !prompt.empty())
+  if (const std::string prompt(text::strip(options.prompt)); !prompt.empty())
     initial_prompt_ = model.tokenizer.encode(" " + prompt);
 }
 
@@ -109,6 +104,21 @@ decoder::DecodeTask DecodePolicy::task(std::shared_ptr<const decoder::CrossState
   return task;
 }
 
+decoder::AlignTask DecodePolicy::align_task(std::shared_ptr<const decoder::CrossState> cross,
+                                            const std::vector<Segment>& segments,
+                                            double length) const {
+  decoder::AlignTask task{.cross = std::move(cross),
+                          .start = start_sequence(),
+                          .texts = {},
+                          .language = language_,
+                          .positions = std::min(static_cast<int64_t>(length / 0.02 + 1e-6),
+                                                model_.encoder.positions())};
+  if (options_.timestamps) task.start.push_back(model_.tokenizer.special().no_timestamps);
+  for (const Segment& segment : segments)
+    task.texts.push_back(text_tokens(model_.tokenizer, segment));
+  return task;
+}
+
 bool DecodePolicy::is_silence(const decoder::DecodeResult& result) const {
   return result.no_speech_prob > options_.no_speech_threshold &&
          result.avg_logprob <= options_.logprob_threshold;
@@ -123,7 +133,7 @@ bool DecodePolicy::accepts(const decoder::DecodeResult& result) const {
 }
 
 std::string DecodePolicy::text_of(std::span<const int32_t> tokens) const {
-  return trimmed(model_.tokenizer.decode(tokens));
+  return std::string(text::strip(model_.tokenizer.decode(tokens)));
 }
 
 }  // namespace parley::pipeline

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "decoder/search.h"
+#include "decoder/word_alignment.h"
 #include "pipeline/speech_model.h"
 #include "pipeline/transcriber.h"
 
@@ -34,6 +35,14 @@ class DecodePolicy {
   // number in the file.
   decoder::DecodeTask task(std::shared_ptr<const decoder::CrossState> cross,
                            std::span<const int32_t> prompt, int attempt, uint64_t window) const;
+  // The words of a window's segments are to be timed, because they or something else of them are
+  // asked for.
+  bool needs_words() const {
+    return options_.word_timestamps || options_.hallucination_silence_threshold >= 0;
+  }
+  // The task of timing them. length: seconds of audio in the window.
+  decoder::AlignTask align_task(std::shared_ptr<const decoder::CrossState> cross,
+                                const std::vector<Segment>& segments, double length) const;
   // Good enough, or is the next temperature to be tried?
   bool accepts(const decoder::DecodeResult& result) const;
   // Did the model hear no speech in the window?

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "pipeline/word_times.h"
 #include "text/compression_ratio.h"
+#include "text/utf8.h"
 
 namespace parley::pipeline {
 
@@ -10,11 +12,7 @@ namespace {
 
 constexpr double kTimestampStep = 0.02;  // seconds
 
-std::string trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(' ');
-  return begin == std::string::npos ? ""
-                                    : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
-}
+bool is_blank(const std::string& text) { return text::strip(text).empty(); }
 
 }  // namespace
 
@@ -26,18 +24,18 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
   const auto seconds = [&](int32_t token) {
     return static_cast<double>(token - first) * kTimestampStep;
   };
-  const double compression_ratio = text::compression_ratio(trimmed(tokenizer.decode(tokens)));
+  const double compression_ratio = text::compression_ratio(text::strip(tokenizer.decode(tokens)));
 
-  WindowSegments window{.segments = {}, .advance = length};
+  const size_t count = tokens.size();
+  WindowSegments window{.segments = {}, .advance = length, .speech_ended = false};
+  window.speech_ended = count >= 2 && is_timestamp(count - 1) && !is_timestamp(count - 2);
   const auto add = [&](double from, double to, size_t begin, size_t end) {
     const std::vector<int32_t> part(tokens.begin() + static_cast<int64_t>(begin),
                                     tokens.begin() + static_cast<int64_t>(end));
-    std::string text = tokenizer.decode(part);
-    if (trimmed(text).empty() || to <= from) return;
     window.segments.push_back({.id = 0,
                                .start = start + from,
                                .end = start + to,
-                               .text = std::move(text),
+                               .text = tokenizer.decode(part),
                                .tokens = part,
                                .avg_logprob = result.avg_logprob,
                                .compression_ratio = compression_ratio,
@@ -45,8 +43,6 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
                                .temperature = result.temperature});
   };
 
-  const size_t count = tokens.size();
-  const bool single_ending = count >= 2 && is_timestamp(count - 1) && !is_timestamp(count - 2);
   std::vector<size_t> cuts;
   for (size_t i = 1; i < count; ++i) {
     if (is_timestamp(i - 1) && is_timestamp(i)) cuts.push_back(i);
@@ -62,18 +58,39 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
     return window;
   }
   const size_t last_pair = cuts.back();
-  if (single_ending) cuts.push_back(count);
+  if (window.speech_ended) cuts.push_back(count);
   size_t begin = 0;
   for (const size_t end : cuts) {
     add(seconds(tokens[begin]), seconds(tokens[end - 1]), begin, end);
     begin = end;
   }
-  if (!single_ending) {
+  if (!window.speech_ended) {
     window.advance = seconds(tokens[last_pair - 1]);
     if (unfinished == Unfinished::kKeep && begin < count)
       add(seconds(tokens[begin]), length, begin, count);
   }
   return window;
+}
+
+void drop_empty(std::vector<Segment>& segments) {
+  std::erase_if(segments, [](const Segment& segment) {
+    return segment.end <= segment.start || is_blank(segment.text);
+  });
+}
+
+void deliver(Segment segment, bool with_words, Transcript& transcript,
+             const TranscribeEvents& events) {
+  if (with_words) {
+    const auto before = std::find_if(transcript.segments.rbegin(), transcript.segments.rend(),
+                                     [](const Segment& s) { return !s.words.empty(); });
+    if (before != transcript.segments.rend()) keep_in_order(segment, before->words.back().end);
+  } else {
+    segment.words.clear();
+  }
+  segment.id = static_cast<int64_t>(transcript.segments.size());
+  transcript.text += segment.text;
+  transcript.segments.push_back(std::move(segment));
+  if (events.segment) events.segment(transcript.segments.back());
 }
 
 }  // namespace parley::pipeline

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "decoder/search.h"
+#include "pipeline/transcriber.h"
 #include "pipeline/transcript.h"
 #include "text/tokenizer.h"
 
@@ -16,15 +17,26 @@ struct WindowSegments {
   // Where the next window starts, in seconds after this one: the last timestamp when the text after
   // it is unfinished, else the window's length.
   double advance = 0;
+  // The window ends with text and one timestamp: no speech follows it.
+  bool speech_ended = false;
 };
 
 // What becomes of text that no closing timestamp follows a pair of timestamps for: the sequential
 // strategy hears it again in its next window, the windows strategy keeps it.
 enum class Unfinished { kDrop, kKeep };
 
-// Cuts at pairs of timestamps. start: of the window, seconds; length: of the audio in it.
-// Reference: openai/whisper transcribe.py, the loop over `consecutive`.
+// Cuts at pairs of timestamps; all segments, also those that drop_empty() drops. start: of the
+// window, seconds; length: of the audio in it. Reference: openai/whisper transcribe.py, the loop
+// over `consecutive`.
 WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::DecodeResult& result,
                               double start, double length, Unfinished unfinished);
+
+// Drops segments that take no time or have no text.
+void drop_empty(std::vector<Segment>& segments);
+
+// The segment is final: numbers it, adds it and its text to the transcript, and tells who listens.
+// Words are moved so that they follow those before; they go when they are not asked for.
+void deliver(Segment segment, bool with_words, Transcript& transcript,
+             const TranscribeEvents& events);
 
 }  // namespace parley::pipeline

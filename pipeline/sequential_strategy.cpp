@@ -1,12 +1,16 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "pipeline/decode_policy.h"
+#include "pipeline/hallucinations.h"
 #include "pipeline/mel_spool.h"
 #include "pipeline/segments.h"
 #include "pipeline/stopwatch.h"
 #include "pipeline/strategies.h"
 #include "pipeline/window_source.h"
+#include "pipeline/word_times.h"
+#include "text/utf8.h"
 
 namespace parley::pipeline {
 
@@ -48,14 +52,24 @@ class SequentialRun {
       }
       WindowSegments window = segment_window(model_.tokenizer, result, start,
                                              static_cast<double>(size) * kFrame, Unfinished::kDrop);
+      int64_t next = seek + frames_in(window.advance);
+      if (policy_.needs_words()) {
+        add_words_to(window, cross, start, size);
+        if (const auto speech = leading_silence(window, start)) {
+          seek = std::max(frames_in(*speech), seek + 1);
+          continue;
+        }
+        next = drop_hallucinations(window, seek, size, after_words(window, seek, size, next));
+      }
+      drop_empty(window.segments);
       for (Segment& segment : window.segments) {
         said.insert(said.end(), segment.tokens.begin(), segment.tokens.end());
-        deliver(std::move(segment));
+        deliver(std::move(segment), options_.word_timestamps, transcript_, events_);
       }
       if (!options_.condition_on_previous_text || result.temperature > 0.5f)
         prompt_from = said.size();
       // A window whose only pair of timestamps stands at its start would be heard for ever.
-      seek += std::max<int64_t>(1, std::lround(window.advance / kFrame));
+      seek = std::max(next, seek + 1);
       if (events_.progress) events_.progress(static_cast<double>(std::min(seek, content)) * kFrame);
     }
     transcript_.language = policy_.language();
@@ -132,11 +146,72 @@ class SequentialRun {
     return result;
   }
 
-  void deliver(Segment segment) {
-    segment.id = static_cast<int64_t>(transcript_.segments.size());
-    transcript_.text += segment.text;
-    transcript_.segments.push_back(std::move(segment));
-    if (events_.segment) events_.segment(transcript_.segments.back());
+  static int64_t frames_in(double seconds) { return std::lround(seconds / kFrame); }
+
+  void add_words_to(WindowSegments& window, const std::shared_ptr<const decoder::CrossState>& cross,
+                    double start, int64_t size) {
+    const Stopwatch watch(timings_.decoder);
+    const double length = static_cast<double>(size) * kFrame;
+    add_words(window.segments, model_.tokenizer,
+              decoder::align_words(ctx_, model_.decoder, model_.tokenizer,
+                                   policy_.align_task(cross, window.segments, length)),
+              {start, start + length, last_speech_, policy_.language()});
+  }
+
+  // The window after one whose words are known begins after the last of them, unless no speech
+  // follows.
+  int64_t after_words(const WindowSegments& window, int64_t seek, int64_t size,
+                      int64_t next) const {
+    if (window.speech_ended || window.segments.empty()) return next;
+    const double threshold = options_.hallucination_silence_threshold;
+    const double last_word_end = end_of_words(window.segments);
+    if (last_word_end <= static_cast<double>(seek) * kFrame) return next;
+    const double left =
+        static_cast<double>(seek + model_.encoder.frames()) * kFrame - last_word_end;
+    return threshold >= 0 && left <= threshold ? seek + size : frames_in(last_word_end);
+  }
+
+  static double end_of_words(const std::vector<Segment>& segments) {
+    const auto last = std::find_if(segments.rbegin(), segments.rend(),
+                                   [](const Segment& segment) { return !segment.words.empty(); });
+    return last != segments.rend() ? last->words.back().end : segments.back().end;
+  }
+
+  HeardWindow heard(double start, double end) const {
+    return {start, end, start + static_cast<double>(model_.encoder.frames()) * kFrame,
+            last_speech_};
+  }
+
+  std::optional<double> leading_silence(const WindowSegments& window, double start) const {
+    const double threshold = options_.hallucination_silence_threshold;
+    if (threshold < 0) return std::nullopt;
+    return leading_silence_end(window.segments, heard(start, start), threshold);
+  }
+
+  // Drops the first hallucination and all that follows. Returns where to listen again, or `next`.
+  int64_t drop_hallucinations(WindowSegments& window, int64_t seek, int64_t size, int64_t next) {
+    const double threshold = options_.hallucination_silence_threshold;
+    const double start = static_cast<double>(seek) * kFrame;
+    std::vector<Segment>& segments = window.segments;
+    if (threshold >= 0) {
+      const size_t first = find_hallucination(
+          segments, 0, heard(start, static_cast<double>(seek + size) * kFrame), threshold);
+      if (first < segments.size()) {
+        const double from = segments[first].start;
+        next = frames_in(std::max(start + 1, from));
+        const double content = static_cast<double>(mel_.frames()) * kFrame;
+        if (content - segments[first].end < threshold) {  // nothing is left to listen to
+          next = mel_.frames();
+          std::string text;
+          for (size_t i = first; i < segments.size(); ++i) text += segments[i].text;
+          transcript_.rejected.push_back(
+              {from, content, std::string(text::strip(text)), "hallucination"});
+        }
+        segments.resize(first);
+      }
+    }
+    if (!segments.empty()) last_speech_ = end_of_words(segments);
+    return next;
   }
 
   nn::Context& ctx_;
@@ -148,6 +223,7 @@ class SequentialRun {
   decoder::Search search_;
   MelSpool mel_;
   float maximum_ = 0;
+  double last_speech_ = 0;  // end of the last word, when words are timed
   Transcript transcript_;
 };
 

@@ -10,8 +10,6 @@ namespace parley::pipeline {
 namespace {
 
 constexpr double kSlack = 1.0;  // seconds around the overlap in which words still count as inside
-constexpr double kTolerance =
-    2.5;  // seconds by which the times of one word may differ between the windows
 
 // Case and punctuation differ between windows; letters and digits do not.
 std::string bare(const std::string& word) {
@@ -50,7 +48,7 @@ Seam cut_by_time(std::span<const TimedWord> earlier, std::span<const TimedWord> 
 }  // namespace
 
 Seam find_seam(std::span<const TimedWord> earlier, std::span<const TimedWord> later,
-               double overlap_start, double overlap_end) {
+               double overlap_start, double overlap_end, double tolerance) {
   const double middle = (overlap_start + overlap_end) / 2;
   const Range a = words_in(earlier, overlap_start - kSlack, overlap_end + kSlack);
   const Range b = words_in(later, overlap_start - kSlack, overlap_end + kSlack);
@@ -65,8 +63,8 @@ Seam find_seam(std::span<const TimedWord> earlier, std::span<const TimedWord> la
   for (size_t j = 0; j < cols; ++j) right.push_back(bare(later[b.begin + j].text));
   const auto match = [&](size_t i, size_t j) {
     const double apart = std::abs(earlier[a.begin + i].middle() - later[b.begin + j].middle());
-    return !left[i].empty() && left[i] == right[j] && apart <= kTolerance
-               ? 1 - 0.3 * apart / kTolerance
+    return !left[i].empty() && left[i] == right[j] && apart <= tolerance
+               ? 1 - 0.3 * apart / tolerance
                : 0.0;
   };
   std::vector<double> best((rows + 1) * (cols + 1), 0.0);

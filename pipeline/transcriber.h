@@ -43,7 +43,11 @@ struct TranscribeOptions {
   float no_speech_threshold = 0.6f;
   float logprob_threshold = -1;
   float compression_ratio_threshold = 2.4f;
-  int batch = 8;           // windows decoded together
+  int batch = 8;  // windows decoded together
+  bool word_timestamps = false;
+  // Drops text that is unlikely by its words and stands in more than so many seconds of silence;
+  // the sequential strategy listens again from there. Negative: off.
+  double hallucination_silence_threshold = -1;
   bool timestamps = true;  // the model gives times to segments; false: one segment for each window
 };
 

@@ -1,18 +1,25 @@
 // What a transcription is: plain values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace parley::pipeline {
 
+// Where the times of a word come from: the audio (cross-attention), or its segment's, shared out by
+// letters.
+enum class WordSource { kMeasured, kInterpolated };
+
 // Times are seconds in the input.
 struct Word {
   std::string word;  // with its leading space, as the tokens have it
   double start = 0;
   double end = 0;
-  float probability = 0;
+  float probability = 0;  // mean of its tokens'; 0 when interpolated
+  WordSource source = WordSource::kMeasured;
+  size_t tokens = 0;  // how many of the segment's tokens of text spell it
 };
 
 // Field names and meanings are those of openai/whisper's segments.
@@ -26,11 +33,12 @@ struct Segment {
   double compression_ratio = 0;
   float no_speech_prob = 0;
   float temperature = 0;
+  // When asked for: in order, start <= end <= the next start, together the segment's text.
   std::vector<Word> words = {};
 };
 
 // A span that gave no text, and why: "vad" (no speech there, not decoded), "no_speech" (the model
-// heard none).
+// heard none), "hallucination" (its words are unlikely ones in the middle of silence).
 struct Rejected {
   double start = 0;
   double end = 0;

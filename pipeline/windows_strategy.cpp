@@ -5,12 +5,14 @@
 
 #include "base/error.h"
 #include "pipeline/decode_policy.h"
+#include "pipeline/hallucinations.h"
+#include "pipeline/overlap.h"
 #include "pipeline/segments.h"
-#include "pipeline/stitcher.h"
 #include "pipeline/stopwatch.h"
 #include "pipeline/strategies.h"
 #include "pipeline/window_source.h"
-#include "text/word_tokens.h"
+#include "pipeline/word_times.h"
+#include "text/utf8.h"
 
 namespace parley::pipeline {
 
@@ -25,73 +27,9 @@ struct DecodedWindow {
   int attempt = 0;
   bool done = false;
   decoder::DecodeResult result;
+  std::vector<Segment> segments = {};
+  std::vector<std::vector<decoder::AlignedWord>> aligned = {};  // words of each, when asked for
 };
-
-// The words of segments with their times; until words have times of their own, a segment's time is
-// shared by its words in proportion to their letters.
-struct SegmentWord {
-  TimedWord timed;
-  size_t segment;
-  text::WordTokens tokens;  // within the segment's tokens of text
-};
-
-std::vector<int32_t> text_tokens(const text::Tokenizer& tokenizer, const Segment& segment) {
-  std::vector<int32_t> tokens = segment.tokens;
-  std::erase_if(tokens, [&](int32_t id) { return tokenizer.bytes(id).empty(); });
-  return tokens;
-}
-
-std::vector<SegmentWord> words_of(const text::Tokenizer& tokenizer,
-                                  const std::vector<Segment>& segments,
-                                  const std::string& language) {
-  std::vector<SegmentWord> words;
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const Segment& segment = segments[i];
-    const auto split =
-        text::split_to_word_tokens(tokenizer, text_tokens(tokenizer, segment), language);
-    double total = 0;
-    for (const auto& word : split) total += static_cast<double>(word.text.size());
-    double time = segment.start;
-    for (const auto& word : split) {
-      const double length = (segment.end - segment.start) * static_cast<double>(word.text.size()) /
-                            std::max(total, 1.0);
-      words.push_back({{word.text, time, time + length}, i, word});
-      time += length;
-    }
-  }
-  return words;
-}
-
-std::vector<TimedWord> times_of(const std::vector<SegmentWord>& words) {
-  std::vector<TimedWord> timed;
-  for (const SegmentWord& word : words) timed.push_back(word.timed);
-  return timed;
-}
-
-// The segments cut down to words [begin, end).
-std::vector<Segment> cut(const text::Tokenizer& tokenizer, const std::vector<Segment>& segments,
-                         const std::vector<SegmentWord>& words, size_t begin, size_t end) {
-  std::vector<Segment> kept;
-  for (size_t i = begin; i < end;) {
-    const size_t segment = words[i].segment;
-    size_t stop = i;
-    while (stop < end && words[stop].segment == segment) ++stop;
-    const bool starts = i == 0 || words[i - 1].segment != segment;
-    const bool ends = stop == words.size() || words[stop].segment != segment;
-    Segment part = segments[segment];
-    if (!starts || !ends) {
-      const std::vector<int32_t> tokens = text_tokens(tokenizer, part);
-      part.tokens.assign(tokens.begin() + static_cast<int64_t>(words[i].tokens.begin),
-                         tokens.begin() + static_cast<int64_t>(words[stop - 1].tokens.end));
-      part.text = tokenizer.decode(part.tokens);
-      if (!starts) part.start = words[i].timed.start;
-      if (!ends) part.end = words[stop - 1].timed.end;
-    }
-    kept.push_back(std::move(part));
-    i = stop;
-  }
-  return kept;
-}
 
 // One run over one input.
 class WindowsRun {
@@ -175,10 +113,26 @@ class WindowsRun {
         ++entry.attempt;
         submit(number);
       } else {
-        entry.done = true;
-        entry.cross.reset();
+        take_text(entry);
       }
     }
+  }
+
+  // The result is accepted: what follows needs its segments, and what the window sounded like only
+  // for their words.
+  void take_text(DecodedWindow& entry) {
+    const double start = seconds(entry.window.start);
+    const double length = seconds(entry.window.end - entry.window.start);
+    if (!policy_.is_silence(entry.result)) {
+      entry.segments =
+          segment_window(model_.tokenizer, entry.result, start, length, Unfinished::kKeep).segments;
+    }
+    if (policy_.needs_words()) {
+      entry.aligned = decoder::align_words(ctx_, model_.decoder, model_.tokenizer,
+                                           policy_.align_task(entry.cross, entry.segments, length));
+    }
+    entry.cross.reset();
+    entry.done = true;
   }
 
   // Takes over decoded windows in order of time. A window's text is final when the next one is
@@ -186,47 +140,50 @@ class WindowsRun {
   void settle() {
     const Stopwatch watch(timings_.stitch);
     while (!windows_.empty() && windows_.begin()->second.done) {
-      const DecodedWindow entry = std::move(windows_.begin()->second);
+      DecodedWindow entry = std::move(windows_.begin()->second);
       windows_.erase(windows_.begin());
-      std::vector<Segment> segments;
       const double start = seconds(entry.window.start);
-      if (policy_.is_silence(entry.result)) {
-        transcript_.rejected.push_back(
-            {start, seconds(entry.window.end), policy_.text_of(entry.result.tokens), "no_speech"});
-      } else {
-        segments = segment_window(model_.tokenizer, entry.result, start,
-                                  seconds(entry.window.end - entry.window.start), Unfinished::kKeep)
-                       .segments;
-      }
-      for (Segment& segment : segments)
-        segment.end = std::min(segment.end, seconds(entry.window.end));
-      if (entry.window.overlaps_previous) join(segments, start);
+      const double end = seconds(entry.window.end);
+      std::vector<Segment> segments = std::move(entry.segments);
+      if (policy_.is_silence(entry.result))
+        reject(start, end, policy_.text_of(entry.result.tokens), "no_speech");
+      if (policy_.needs_words()) time_words(segments, std::move(entry.aligned), start, end);
+      drop_empty(segments);
+      for (Segment& segment : segments) segment.end = std::min(segment.end, end);
+      if (entry.window.overlaps_previous)
+        join_overlap(model_.tokenizer, policy_.language(), start, open_end_, open_, segments);
       flush();
       open_ = std::move(segments);
-      open_end_ = seconds(entry.window.end);
+      open_end_ = end;
       if (events_.progress) events_.progress(open_end_);
     }
   }
 
-  // `segments` of a window that starts at `start`, before open_end_: cuts both at the seam.
-  void join(std::vector<Segment>& segments, double start) {
-    const auto earlier = words_of(model_.tokenizer, open_, policy_.language());
-    const auto later = words_of(model_.tokenizer, segments, policy_.language());
-    const Seam seam = find_seam(times_of(earlier), times_of(later), start, open_end_);
-    open_ = cut(model_.tokenizer, open_, earlier, 0, seam.keep);
-    segments = cut(model_.tokenizer, segments, later, seam.from, later.size());
-    if (!open_.empty() && !segments.empty()) {
-      segments.front().start =
-          std::max(segments.front().start, std::min(open_.back().end, segments.front().end));
+  void time_words(std::vector<Segment>& segments,
+                  std::vector<std::vector<decoder::AlignedWord>> aligned, double start,
+                  double end) {
+    const double last_speech = !open_.empty() ? open_.back().end : last_speech_;
+    add_words(segments, model_.tokenizer, std::move(aligned),
+              {start, end, last_speech, policy_.language()});
+    const double threshold = options_.hallucination_silence_threshold;
+    if (threshold < 0) return;
+    const HeardWindow window{start, end, end, last_speech};
+    for (size_t i = 0;
+         (i = find_hallucination(segments, i, window, threshold)) < segments.size();) {
+      reject(segments[i].start, segments[i].end, std::string(text::strip(segments[i].text)),
+             "hallucination");
+      segments.erase(segments.begin() + static_cast<int64_t>(i));
     }
+  }
+
+  void reject(double start, double end, std::string text, std::string reason) {
+    transcript_.rejected.push_back({start, end, std::move(text), std::move(reason)});
   }
 
   void flush() {
     for (Segment& segment : open_) {
-      segment.id = static_cast<int64_t>(transcript_.segments.size());
-      transcript_.text += segment.text;
-      transcript_.segments.push_back(std::move(segment));
-      if (events_.segment) events_.segment(transcript_.segments.back());
+      last_speech_ = segment.end;
+      deliver(std::move(segment), options_.word_timestamps, transcript_, events_);
     }
     open_.clear();
   }
@@ -262,6 +219,7 @@ class WindowsRun {
   std::map<int64_t, int64_t> in_work_;        // task -> window
   std::vector<Segment> open_;  // of the last settled window: its end may still change
   double open_end_ = 0;
+  double last_speech_ = 0;  // end of the last segment delivered
   Transcript transcript_;
 };
 

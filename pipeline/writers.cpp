@@ -6,8 +6,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <vector>
 
-#include "text/utf8.h"
+#include "pipeline/writer_text.h"
 
 namespace parley::pipeline {
 
@@ -43,80 +44,59 @@ std::string timestamp(double seconds, bool always_hours, char decimal_mark) {
                           ms / 1000 % 60, decimal_mark, ms % 1000);
 }
 
-// What would end a line somewhere, or cannot be seen.
-bool breaks_line(char32_t c) {
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029;
+// A piece of a subtitle file.
+struct Piece {
+  double start;
+  double end;
+  std::string text;
+};
+
+std::string underlined(const std::string& word) {
+  const size_t begin = std::min(word.find_first_not_of(" \n"), word.size());
+  return word.substr(0, begin) + "<u>" + word.substr(begin) + "</u>";
 }
 
-// Characters that are trimmed as Python's str.strip() does.
-bool is_space(char32_t c) {
-  return c == ' ' || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x202F ||
-         c == 0x205F || c == 0x3000;
+// The cue with each of its words underlined while it is said.
+void add_highlighted(const Cue& cue, std::vector<Piece>& pieces) {
+  const auto text = [&](size_t highlighted) {
+    std::string out;
+    for (size_t i = 0; i < cue.words.size(); ++i)
+      out += i == highlighted ? underlined(cue.words[i].text) : cue.words[i].text;
+    return out;
+  };
+  const auto add = [&](double start, double end, size_t highlighted) {
+    if (ticks(end, 1000) > ticks(start, 1000)) pieces.push_back({start, end, text(highlighted)});
+  };
+  double last = cue.start;
+  for (size_t i = 0; i < cue.words.size(); ++i) {
+    add(last, cue.words[i].start, cue.words.size());
+    add(cue.words[i].start, cue.words[i].end, i);
+    last = cue.words[i].end;
+  }
+  add(last, cue.end, cue.words.size());
 }
 
-// One line, valid UTF-8, trimmed.
-std::string line_of(std::string_view text) {
-  std::string line;
-  std::string held;  // spaces that belong to the line if more follows
-  while (!text.empty()) {
-    const text::CodePoint point = text::first_code_point(text);
-    text.remove_prefix(point.length);
-    const char32_t c = breaks_line(point.value) ? U' ' : point.value;
-    if (is_space(c)) {
-      if (!line.empty()) text::append_utf8(held, c);
+// escape(text): what the format does to text that is not markup.
+template <typename Escape>
+std::vector<Piece> pieces_of(const Transcript& transcript, const SubtitleRules& rules,
+                             const Escape& escape) {
+  std::vector<Piece> pieces;
+  for (Cue& cue : make_cues(transcript, rules)) {
+    for (CueWord& word : cue.words) escape(word.text);
+    if (rules.highlight_words) {
+      add_highlighted(cue, pieces);
       continue;
     }
-    line += held;
-    held.clear();
-    text::append_utf8(line, c);
+    pieces.push_back({cue.start, cue.end, ""});
+    for (const CueWord& word : cue.words) pieces.back().text += word.text;
   }
-  return line;
-}
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
-  }
-}
-
-size_t code_points(std::string_view valid) {
-  return static_cast<size_t>(
-      std::count_if(valid.begin(), valid.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// Puts newlines for spaces so that lines have at most `width` code points; a longer word has a line
-// of its own.
-std::string wrapped(const std::string& line, int width) {
-  if (width <= 0) return line;
-  std::string lines;
-  size_t used = 0;
-  for (size_t at = 0; at < line.size();) {
-    const size_t space = std::min(line.find(' ', at), line.size());
-    const std::string_view word = std::string_view(line).substr(at, space - at);
-    at = space + 1;
-    if (word.empty()) continue;
-    const size_t length = code_points(word);
-    const bool fits = used + 1 + length <= static_cast<size_t>(width);
-    if (!lines.empty()) lines += fits ? ' ' : '\n';
-    used = lines.empty() || !fits ? length : used + 1 + length;
-    lines += word;
-  }
-  return lines;
-}
-
-// A cue's text; "-->" would be taken for its times.
-std::string cue_text(const std::string& line, int max_line_width) {
-  std::string text = line;
-  for (size_t at = text.find("-->"); at != std::string::npos; at = text.find("-->")) {
-    text.erase(at, 1);
-  }
-  return wrapped(text, max_line_width);
+  return pieces;
 }
 
 template <typename Write>  // write(segment, its text on one line)
 void for_each_line(const Transcript& transcript, const Write& write) {
   for (const Segment& segment : transcript.segments) {
-    const std::string line = line_of(segment.text);
+    const std::string line = one_line(segment.text);
     if (!line.empty()) write(segment, line);
   }
 }
@@ -140,23 +120,24 @@ std::string write_txt(const Transcript& transcript, const WriterOptions&) {
 std::string write_srt(const Transcript& transcript, const WriterOptions& options) {
   std::string out;
   int64_t number = 0;
-  for_each_line(transcript, [&](const Segment& segment, const std::string& line) {
-    out += std::to_string(++number) + '\n' + timestamp(segment.start, true, ',') + " --> " +
-           timestamp(segment.end, true, ',') + '\n' + cue_text(line, options.max_line_width) +
-           "\n\n";
-  });
+  for (const auto& [start, end, text] :
+       pieces_of(transcript, options.subtitles, [](const std::string&) {})) {
+    out += std::to_string(++number) + '\n' + timestamp(start, true, ',') + " --> " +
+           timestamp(end, true, ',') + '\n' + text + "\n\n";
+  }
   return out;
 }
 
 std::string write_vtt(const Transcript& transcript, const WriterOptions& options) {
-  std::string out = "WEBVTT\n\n";
-  for_each_line(transcript, [&](const Segment& segment, const std::string& line) {
-    std::string text = cue_text(line, options.max_line_width);
+  const auto escape = [](std::string& text) {
     replace_all(text, "&", "&amp;");
     replace_all(text, "<", "&lt;");
-    out += timestamp(segment.start, false, '.') + " --> " + timestamp(segment.end, false, '.') +
-           '\n' + text + "\n\n";
-  });
+  };
+  std::string out = "WEBVTT\n\n";
+  for (const auto& [start, end, text] : pieces_of(transcript, options.subtitles, escape)) {
+    out +=
+        timestamp(start, false, '.') + " --> " + timestamp(end, false, '.') + '\n' + text + "\n\n";
+  }
   return out;
 }
 

@@ -6,14 +6,15 @@
 #include <string>
 #include <string_view>
 
+#include "pipeline/subtitles.h"
 #include "pipeline/transcript.h"
 
 namespace parley::pipeline {
 
 struct WriterOptions {
-  std::string file = "";   // the input, as the user gave it (json)
-  std::string model = "";  // name of the model (json)
-  int max_line_width = 0;  // srt, vtt: code points in a line, broken at spaces; 0: never broken
+  std::string file = "";         // the input, as the user gave it (json)
+  std::string model = "";        // name of the model (json)
+  SubtitleRules subtitles = {};  // srt, vtt
 };
 
 // All return the whole file, valid UTF-8 whatever the transcript holds. Formats of lines (all but
@@ -34,7 +35,8 @@ std::string write_csv(const Transcript& transcript, const WriterOptions& options
 std::string write_lrc(const Transcript& transcript, const WriterOptions& options = {});
 // One object, a segment on each line: file, duration, language, language_probability, model,
 // segments (id, start, end, text, tokens, avg_logprob, compression_ratio, no_speech_prob,
-// temperature, words), text, rejected (start, end, text, reason). Times are seconds, rounded to
+// temperature, words (word, start, end, probability, source)), text, rejected (start, end, text,
+// reason). Times are seconds, rounded to
 // milliseconds; the other numbers have 6 decimals.
 std::string write_json(const Transcript& transcript, const WriterOptions& options = {});
 // The same object on one line.

@@ -24,7 +24,8 @@ Json json_of(const Word& word) {
   return {{"word", text_of(word.word)},
           {"start", time_of(word.start)},
           {"end", time_of(word.end)},
-          {"probability", number_of(word.probability)}};
+          {"probability", number_of(word.probability)},
+          {"source", word.source == WordSource::kMeasured ? "measured" : "interpolated"}};
 }
 
 Json json_of(const Segment& segment) {

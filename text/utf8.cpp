@@ -1,11 +1,19 @@
 #include "text/utf8.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdint>
 
 namespace parley::text {
 
 namespace {
+
+// Python's str.isspace: Unicode White_Space and the four information separators.
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+         c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
+}
 
 constexpr std::string_view kReplacementUtf8 = "\xEF\xBF\xBD";
 
@@ -103,6 +111,20 @@ std::string Utf8Stream::finish() {
   std::string text = replace_invalid_utf8(held_);
   held_.clear();
   return text;
+}
+
+std::string_view strip(std::string_view text) {
+  size_t begin = text.size();
+  size_t end = 0;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint point = first_code_point(text.substr(at));
+    if (!is_space(point.value)) {
+      begin = std::min(begin, at);
+      end = at + point.length;
+    }
+    at += point.length;
+  }
+  return begin < end ? text.substr(begin, end - begin) : std::string_view();
 }
 
 }  // namespace parley::text

@@ -47,4 +47,7 @@ class Utf8Stream {
   std::string held_;
 };
 
+// Without the white space at both ends, as Python's str.strip().
+std::string_view strip(std::string_view text);
+
 }  // namespace parley::text

@@ -49,14 +49,12 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
 }
 
 TEST(TranscribeOptions, OptionsOfLaterVersionsAreRefusedByName) {
-  expect_refused({"a.wav", "--word-timestamps"}, "--word-timestamps is not available yet");
   expect_refused({"a.wav", "--hotwords", "Parley"}, "--hotwords is not available yet");
   expect_refused({"a.wav", "--live"}, "--live is not available yet");
   expect_refused({"--mic"}, "--mic is not available yet");
   expect_refused({"--mic", "hw:0"}, "--mic is not available yet");
   expect_refused({"a.wav", "--pace", "realtime"}, "--pace is not available yet");
   expect_refused({"a.wav", "--vad", "silero"}, "--vad: silero is not available yet");
-  expect_refused({"a.wav", "--max-line-count", "2"}, "--max-line-count needs word timestamps");
 }
 
 TEST(TranscribeOptions, ValuesAreChecked) {
@@ -90,6 +88,10 @@ TEST(TranscribeOptions, ValuesAreChecked) {
       {"--vad", "energy"},
       {"--task", "summarize"},
       {"--max-line-width", "0"},
+      {"--max-line-count", "0"},
+      {"--min-cue", "0"},
+      {"--max-cue", "nan"},
+      {"--hallucination-silence-threshold", "-1"},
       {"--raw", "mp3"},
   };
   for (const auto& arguments : wrong) {
@@ -105,6 +107,9 @@ TEST(TranscribeOptions, WhatCannotBeHonouredTogetherIsRefused) {
   expect_refused({"a.wav", "-f", "txt,srt"}, "-o DIR");
   expect_refused({"a.wav", "--resume"}, "--resume");
   expect_refused({"a.wav", "--max-line-width", "40"}, "--max-line-width");
+  expect_refused({"a.wav", "--max-line-count", "2", "-f", "json"}, "--max-line-count");
+  expect_refused({"a.wav", "-f", "srt", "--min-cue", "5", "--max-cue", "2"}, "--min-cue");
+  expect_refused({"a.wav", "--word-timestamps"}, "--word-timestamps");
   expect_refused({"a.wav", "--raw", "s16le"}, "--raw");
   expect_refused({"-", "--raw-rate", "8000"}, "--raw");
   expect_refused({"-", "--jobs-file", "-"}, "standard input");

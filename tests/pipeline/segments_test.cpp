@@ -17,13 +17,15 @@ struct SegmentWindow : testing::Test {
   int32_t letter(const char* text) const { return tokenizer.encode(text).at(0); }
   WindowSegments cut(std::vector<int32_t> tokens, double length = 30,
                      Unfinished unfinished = Unfinished::kDrop) const {
-    return segment_window(tokenizer,
-                          {.tokens = std::move(tokens),
-                           .sum_logprob = -1,
-                           .avg_logprob = -0.5,
-                           .no_speech_prob = 0,
-                           .temperature = 0},
-                          100, length, unfinished);
+    WindowSegments window = segment_window(tokenizer,
+                                           {.tokens = std::move(tokens),
+                                            .sum_logprob = -1,
+                                            .avg_logprob = -0.5,
+                                            .no_speech_prob = 0,
+                                            .temperature = 0},
+                                           100, length, unfinished);
+    drop_empty(window.segments);
+    return window;
   }
 };
 

@@ -86,11 +86,11 @@ TEST(Writers, LrcHasHundredths) {
 TEST(Writers, SubtitlesWrapAtSpacesByCodePoints) {
   const Transcript long_line =
       transcript({segment(0, 1, " été à la plage incomparablement bleue")});
-  EXPECT_EQ(write_srt(long_line, {.max_line_width = 8}),
+  EXPECT_EQ(write_srt(long_line, {.subtitles = {.max_line_width = 8}}),
             "1\n00:00:00,000 --> 00:00:01,000\nété à la\nplage\nincomparablement\nbleue\n\n");
-  EXPECT_EQ(write_vtt(long_line, {.max_line_width = 14}),
+  EXPECT_EQ(write_vtt(long_line, {.subtitles = {.max_line_width = 14}}),
             "WEBVTT\n\n00:00.000 --> 00:01.000\nété à la plage\nincomparablement\nbleue\n\n");
-  EXPECT_EQ(write_txt(long_line, {.max_line_width = 8}), "été à la plage incomparablement bleue\n");
+  EXPECT_EQ(write_txt(long_line, {.subtitles = {.max_line_width = 8}}), "été à la plage incomparablement bleue\n");
 }
 
 Transcript full_transcript() {
@@ -121,7 +121,8 @@ TEST(Writers, JsonHasTheDocumentedFields) {
     "model": "tiny", "text": " Hi \"you\".",
     "segments": [{"id": 0, "start": 0.5, "end": 2.25, "text": " Hi \"you\".", "tokens": [1, 50257],
       "avg_logprob": -0.25, "compression_ratio": 1.5, "no_speech_prob": 0.2, "temperature": 0.4,
-      "words": [{"word": " Hi", "start": 0.5, "end": 1.0, "probability": 0.75}]}],
+      "words": [{"word": " Hi", "start": 0.5, "end": 1.0, "probability": 0.75,
+        "source": "measured"}]}],
     "rejected": [{"start": 3.0, "end": 4.0, "text": "", "reason": "vad"}]})"));
 }
 
