@@ -239,6 +239,15 @@ void add_decoding_options(CLI::App& app, TranscribeArguments& a) {
         o.prompt = text;
       },
       "Taken for what was said before");
+  add_text(
+      app, "--hotwords", "LIST",
+      [&](const std::string& text) {
+        if (!text::is_valid_utf8(text)) throw UsageError("--hotwords is not valid UTF-8");
+        o.hotwords = split(text);
+      },
+      "Words and phrases that are likelier than usual");
+  add_number(app, "--hotword-boost", o.hotword_boost, 0.0f, 20.0f,
+             "Log-probability for each token of them");
   app.add_flag("--condition-on-previous-text,!--no-condition-on-previous-text",
                o.condition_on_previous_text, "For sequential, where --no-... ends it  [on]");
   add_number(app, "--no-speech-threshold", o.no_speech_threshold, 0.0f, 1.0f,
@@ -273,8 +282,8 @@ struct LaterOption {
   bool takes_value;
   const char* why = "is not available yet";
 };
-constexpr std::array<LaterOption, 4> kLater = {
-    {{"--hotwords", true}, {"--live", false}, {"--mic", true}, {"--pace", true}}};
+constexpr std::array<LaterOption, 3> kLater = {
+    {{"--live", false}, {"--mic", true}, {"--pace", true}}};
 
 void add_later_options(CLI::App& app) {
   app.option_defaults()->group("");  // not in the help
@@ -312,6 +321,8 @@ void check_decoding(const CLI::App& app, const TranscribeOptions& o) {
   refuse(!zero && app.count("--beam") > 0, "--beam is for temperature 0, which is not in the list");
   refuse(!above && app.count("--best-of") > 0,
          "--best-of is for temperatures above 0, of which none is in the list");
+  refuse(o.hotwords.empty() && app.count("--hotword-boost") > 0,
+         "--hotword-boost needs --hotwords");
   refuse((!zero || o.beam == 1) && app.count("--patience") > 0, "--patience needs beams");
 }
 

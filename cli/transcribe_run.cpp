@@ -38,6 +38,8 @@ std::string recipe(const TranscribeArguments& a, const pipeline::SpeechModel& mo
               {"temperatures", o.temperatures},
               {"seed", o.seed},
               {"prompt", o.prompt},
+              {"hotwords", o.hotwords},
+              {"hotword_boost", o.hotword_boost},
               {"condition_on_previous_text", o.condition_on_previous_text},
               {"no_speech_threshold", o.no_speech_threshold},
               {"logprob_threshold", o.logprob_threshold},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -11,19 +12,13 @@ namespace parley::decoder {
 
 namespace {
 
-// One of a task's sequences.
-struct Hypothesis {
-  std::vector<int32_t> tokens;  // sampled so far, without eot
-  double sum_logprob = 0;
-};
-
 struct Candidate {
   float logprob;
   int32_t token;
 };
 
-// The `count` likeliest tokens, likeliest first; of equal ones the lower id.
-std::vector<Candidate> likeliest(std::span<const float> logits, size_t count) {
+// The `count` greatest logits, greatest first; of equal ones the lower id.
+std::vector<Candidate> greatest(std::span<const float> logits, size_t count) {
   const auto better = [](const Candidate& a, const Candidate& b) {
     return a.logprob > b.logprob || (a.logprob == b.logprob && a.token < b.token);
   };
@@ -39,8 +34,6 @@ std::vector<Candidate> likeliest(std::span<const float> logits, size_t count) {
       best.insert(std::upper_bound(best.begin(), best.end(), candidate, better), candidate);
     }
   }
-  const float logsumexp = nn::peak(logits).logsumexp;
-  for (Candidate& candidate : best) candidate.logprob -= logsumexp;
   return best;
 }
 
@@ -61,16 +54,25 @@ int32_t draw(std::span<const float> logits, float temperature, std::mt19937_64& 
   return chosen;
 }
 
-double rank(const Hypothesis& hypothesis, float length_penalty) {
-  const double length = std::max<double>(1, static_cast<double>(hypothesis.tokens.size()));
-  const double penalty =
-      length_penalty < 0
-          ? length
-          : std::pow((5 + static_cast<double>(hypothesis.tokens.size())) / 6, length_penalty);
-  return hypothesis.sum_logprob / penalty;
-}
-
 }  // namespace
+
+// One of a task's sequences.
+struct Search::Hypothesis {
+  std::vector<int32_t> tokens;  // sampled so far, without eot
+  double sum_logprob = 0;
+  double gain = 0;  // by hotwords
+  int node = Hotwords::kRoot;
+  bool looped = false;
+
+  double score() const { return sum_logprob + gain; }
+  double rank(float length_penalty) const {
+    const double length = std::max<double>(1, static_cast<double>(tokens.size()));
+    const double penalty =
+        length_penalty < 0 ? length
+                           : std::pow((5 + static_cast<double>(tokens.size())) / 6, length_penalty);
+    return score() / penalty;
+  }
+};
 
 // A task in work.
 struct Search::Group {
@@ -94,6 +96,7 @@ struct Search::Choice {
   Group* group;
   size_t sequence;  // of those active in the group
   std::span<float> logits;
+  std::optional<float> logsumexp = {};     // of logits, before hotwords raised some
   std::vector<Candidate> candidates = {};  // by beams beam + 1 of them, else the one token
 };
 
@@ -215,22 +218,59 @@ void Search::choose(nn::Context& ctx, std::span<Choice> choices) const {
     const Choice& choice = choices[static_cast<size_t>(i)];
     const bool shared =
         i > 0 && choices[static_cast<size_t>(i - 1)].logits.data() == choice.logits.data();
-    if (!shared)
-      choice.group->task.rules->apply(choice.logits, choice.group->active[choice.sequence].tokens);
+    if (shared) return;
+    choice.group->task.rules->apply(choice.logits, choice.group->active[choice.sequence].tokens);
   });
+  raise_hotwords(ctx, choices);
   ctx.parallel(count, [&](int64_t i, int) {
     Choice& choice = choices[static_cast<size_t>(i)];
     Group& group = *choice.group;
-    if (group.by_beams()) {
-      choice.candidates = likeliest(choice.logits, static_cast<size_t>(group.task.beam) + 1);
-      return;
-    }
     const nn::Peak best = nn::peak(choice.logits);
-    const int32_t token = group.task.temperature > 0 ? draw(choice.logits, group.task.temperature,
-                                                            group.generators[choice.sequence])
-                                                     : static_cast<int32_t>(best.index);
-    choice.candidates = {{choice.logits[static_cast<size_t>(token)] - best.logsumexp, token}};
+    if (group.by_beams()) {
+      choice.candidates = greatest(choice.logits, static_cast<size_t>(group.task.beam) + 1);
+    } else {
+      const int32_t token = group.task.temperature > 0 ? draw(choice.logits, group.task.temperature,
+                                                              group.generators[choice.sequence])
+                                                       : static_cast<int32_t>(best.index);
+      choice.candidates = {{choice.logits[static_cast<size_t>(token)], token}};
+    }
+    const float logsumexp = choice.logsumexp.value_or(best.logsumexp);
+    const int node = group.active[choice.sequence].node;
+    for (auto& [logprob, token] : choice.candidates) {
+      if (group.task.hotwords) logprob -= group.task.hotwords->raised(node, token);
+      logprob -= logsumexp;
+    }
   });
+}
+
+// Log-probabilities stay those of the model: they are taken before hotwords raise logits.
+void Search::raise_hotwords(nn::Context& ctx, std::span<Choice> choices) const {
+  const auto wanted = [](const Choice& choice) { return choice.group->task.hotwords != nullptr; };
+  if (std::none_of(choices.begin(), choices.end(), wanted)) return;
+  ctx.parallel(static_cast<int64_t>(choices.size()), [&](int64_t i, int) {
+    Choice& choice = choices[static_cast<size_t>(i)];
+    if (wanted(choice)) choice.logsumexp = nn::peak(choice.logits).logsumexp;
+  });
+  for (size_t i = 0; i < choices.size(); ++i) {
+    const Choice& choice = choices[i];
+    const bool shared = i > 0 && choices[i - 1].logits.data() == choice.logits.data();
+    if (wanted(choice) && !shared) {
+      choice.group->task.hotwords->raise(choice.group->active[choice.sequence].node, choice.logits);
+    }
+  }
+}
+
+// The hypothesis goes on with the token; its log-probability is added already.
+void Search::append(const DecodeTask& task, Hypothesis& hypothesis, int32_t token) const {
+  if (task.hotwords) {
+    const auto [node, gain] = task.hotwords->advance(hypothesis.node, token);
+    hypothesis.node = node;
+    hypothesis.gain += gain;
+  }
+  if (token == eot_) return;
+  hypothesis.tokens.push_back(token);
+  hypothesis.looped =
+      task.stop_loops && ends_in_loop(hypothesis.tokens, task.rules->timestamp_begin);
 }
 
 // The start sequence has been read: the sequences of the task all stand where the first one does.
@@ -253,11 +293,11 @@ void Search::sample(Group& group, std::span<const Choice> choices) {
     const auto [logprob, token] = choices[i].candidates.front();
     Hypothesis& hypothesis = group.active[i];
     hypothesis.sum_logprob += logprob;
-    if (token == eot_) {
+    append(group.task, hypothesis, token);
+    if (token == eot_ || hypothesis.looped) {
       group.finished.push_back(std::move(hypothesis));
       reserve.push_back(group.slots[i]);
     } else {
-      hypothesis.tokens.push_back(token);
       growing.push_back(std::move(hypothesis));
       slots.push_back(group.slots[i]);
       generators.push_back(group.generators[i]);
@@ -277,30 +317,45 @@ void Search::sample(Group& group, std::span<const Choice> choices) {
 void Search::extend_beams(Group& group, std::span<const Choice> choices) {
   const auto beam = static_cast<size_t>(group.task.beam);
   struct Continuation {
+    double score;
     double sum_logprob;
     size_t source;
     int32_t token;
   };
   std::vector<Continuation> continuations;
   for (size_t i = 0; i < choices.size(); ++i) {
-    for (const auto& [logprob, token] : choices[i].candidates)
-      continuations.push_back({group.active[i].sum_logprob + logprob, i, token});
+    const Hypothesis& source = group.active[i];
+    for (const auto& [logprob, token] : choices[i].candidates) {
+      const double sum = source.sum_logprob + logprob;
+      const double gain = group.task.hotwords
+                              ? source.gain + group.task.hotwords->advance(source.node, token).gain
+                              : 0;
+      continuations.push_back({sum + gain, sum, i, token});
+    }
   }
-  std::stable_sort(
-      continuations.begin(), continuations.end(),
-      [](const Continuation& a, const Continuation& b) { return a.sum_logprob > b.sum_logprob; });
+  std::stable_sort(continuations.begin(), continuations.end(),
+                   [](const Continuation& a, const Continuation& b) { return a.score > b.score; });
 
   const auto most =
       static_cast<size_t>(std::lround(static_cast<float>(beam) * group.task.patience));
   std::vector<Hypothesis> growing;
   std::vector<size_t> sources;
-  for (const auto& [sum, source, token] : continuations) {
-    Hypothesis hypothesis{group.active[source].tokens, sum};
+  for (const auto& [score, sum, source, token] : continuations) {
+    Hypothesis hypothesis = group.active[source];
+    hypothesis.sum_logprob = sum;
+    append(group.task, hypothesis, token);
     if (token == eot_) {
       if (group.finished.size() < most) group.finished.push_back(std::move(hypothesis));
       continue;
     }
-    hypothesis.tokens.push_back(token);
+    if (hypothesis.looped) {
+      if (!growing.empty()) continue;
+      // The likeliest way on is a loop: what comes of the others is no better.
+      if (group.finished.empty()) group.finished.push_back(std::move(hypothesis));
+      group.active.clear();
+      group.done = true;
+      return;
+    }
     growing.push_back(std::move(hypothesis));
     sources.push_back(source);
     if (growing.size() == beam) break;
@@ -337,22 +392,23 @@ DecodeResult Search::finish(Group& group) {
     free_.push_back(slot);
   }
   // What was cut off counts too; beside finished beams only as far as candidates are missing.
-  std::stable_sort(
-      group.active.begin(), group.active.end(),
-      [](const Hypothesis& a, const Hypothesis& b) { return a.sum_logprob > b.sum_logprob; });
+  std::stable_sort(group.active.begin(), group.active.end(),
+                   [](const Hypothesis& a, const Hypothesis& b) { return a.score() > b.score(); });
   for (Hypothesis& hypothesis : group.active) {
     if (group.by_beams() && group.finished.size() >= static_cast<size_t>(group.task.beam)) break;
     group.finished.push_back(std::move(hypothesis));
   }
   const Hypothesis& best = *std::max_element(
       group.finished.begin(), group.finished.end(), [&](const Hypothesis& a, const Hypothesis& b) {
-        return rank(a, group.task.length_penalty) < rank(b, group.task.length_penalty);
+        if (a.looped != b.looped) return a.looped;
+        return a.rank(group.task.length_penalty) < b.rank(group.task.length_penalty);
       });
   return {.tokens = best.tokens,
           .sum_logprob = best.sum_logprob,
           .avg_logprob = best.sum_logprob / (static_cast<double>(best.tokens.size()) + 1),
           .no_speech_prob = group.no_speech_prob,
-          .temperature = group.task.temperature};
+          .temperature = group.task.temperature,
+          .looped = best.looped};
 }
 
 std::vector<DecodeResult> decode(nn::Context& ctx, Search& search, std::vector<DecodeTask> tasks) {

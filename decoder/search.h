@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "decoder/hotwords.h"
 #include "decoder/kv_state.h"
 #include "decoder/logit_rules.h"
 #include "decoder/token_decoder.h"
@@ -22,6 +23,9 @@ struct DecodeTask {
       initial_tokens;     // [sot_prev, prompt...,] sot [, language, task] [, no_timestamps]
   int64_t sot_index = 0;  // where sot stands in them
   std::shared_ptr<const LogitRules> rules;
+  std::shared_ptr<const Hotwords> hotwords = nullptr;  // null: none
+  bool stop_loops =
+      false;  // a sequence that repeats itself over and over ends, and counts as failed
   float temperature =
       0;               // 0: the likeliest tokens; above: sampled from softmax(logits / temperature)
   int beam = 1;        // at temperature 0; 1: greedy
@@ -40,6 +44,7 @@ struct DecodeResult {
   double avg_logprob = 0;  // sum_logprob / (tokens + 1)
   float no_speech_prob = 0;
   float temperature = 0;
+  bool looped = false;  // ended because it repeated itself
 };
 
 // Decodes tasks in the order in which they are submitted, as many together as slots allow; a task
@@ -72,10 +77,13 @@ class Search {
  private:
   struct Group;
   struct Choice;
+  struct Hypothesis;
   void admit();
   void feed(const Group& group, std::vector<Row>& rows) const;
   void begin(Group& group, std::span<float> sot_logits);
   void choose(nn::Context& ctx, std::span<Choice> choices) const;
+  void raise_hotwords(nn::Context& ctx, std::span<Choice> choices) const;
+  void append(const DecodeTask& task, Hypothesis& hypothesis, int32_t token) const;
   void sample(Group& group, std::span<const Choice> choices);
   void extend_beams(Group& group, std::span<const Choice> choices);
   DecodeResult finish(Group& group);

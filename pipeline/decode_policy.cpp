@@ -56,6 +56,10 @@ DecodePolicy::DecodePolicy(const SpeechModel& model, const TranscribeOptions& op
     throw Error("temperatures", "none given", "0 is greedy or beam search");
   if (const std::string prompt(text::strip(options.prompt)); !prompt.empty())
     initial_prompt_ = model.tokenizer.encode(" " + prompt);
+  if (decoder::Hotwords words(model.tokenizer, options.hotwords, options.hotword_boost);
+      !words.empty()) {
+    hotwords_ = std::make_shared<const decoder::Hotwords>(std::move(words));
+  }
 }
 
 int DecodePolicy::sequences() const {
@@ -93,6 +97,8 @@ decoder::DecodeTask DecodePolicy::task(std::shared_ptr<const decoder::CrossState
   const std::vector<int32_t> start = start_sequence();
   task.initial_tokens.insert(task.initial_tokens.end(), start.begin(), start.end());
   task.rules = rules_;
+  task.hotwords = hotwords_;
+  task.stop_loops = true;
   task.temperature = options_.temperatures.at(static_cast<size_t>(attempt));
   task.beam = options_.beam;
   task.best_of = options_.best_of;
@@ -128,7 +134,7 @@ bool DecodePolicy::accepts(const decoder::DecodeResult& result) const {
   if (result.no_speech_prob > options_.no_speech_threshold &&
       result.avg_logprob < options_.logprob_threshold)
     return true;
-  return result.avg_logprob >= options_.logprob_threshold &&
+  return !result.looped && result.avg_logprob >= options_.logprob_threshold &&
          text::compression_ratio(text_of(result.tokens)) <= options_.compression_ratio_threshold;
 }
 

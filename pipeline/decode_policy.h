@@ -59,6 +59,7 @@ class DecodePolicy {
   std::string language_;
   std::vector<int32_t> initial_prompt_;
   std::shared_ptr<const decoder::LogitRules> rules_;
+  std::shared_ptr<const decoder::Hotwords> hotwords_;  // null: none
 };
 
 }  // namespace parley::pipeline

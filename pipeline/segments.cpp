@@ -27,8 +27,9 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
   const double compression_ratio = text::compression_ratio(text::strip(tokenizer.decode(tokens)));
 
   const size_t count = tokens.size();
-  WindowSegments window{.segments = {}, .advance = length, .speech_ended = false};
-  window.speech_ended = count >= 2 && is_timestamp(count - 1) && !is_timestamp(count - 2);
+  const bool single_ending = count >= 2 && is_timestamp(count - 1) && !is_timestamp(count - 2);
+  WindowSegments window{
+      .segments = {}, .advance = length, .speech_ended = single_ending || result.looped};
   const auto add = [&](double from, double to, size_t begin, size_t end) {
     const std::vector<int32_t> part(tokens.begin() + static_cast<int64_t>(begin),
                                     tokens.begin() + static_cast<int64_t>(end));
@@ -58,15 +59,15 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
     return window;
   }
   const size_t last_pair = cuts.back();
-  if (window.speech_ended) cuts.push_back(count);
+  if (single_ending) cuts.push_back(count);
   size_t begin = 0;
   for (const size_t end : cuts) {
     add(seconds(tokens[begin]), seconds(tokens[end - 1]), begin, end);
     begin = end;
   }
-  if (!window.speech_ended) {
-    window.advance = seconds(tokens[last_pair - 1]);
-    if (unfinished == Unfinished::kKeep && begin < count)
+  if (!single_ending) {
+    if (!result.looped) window.advance = seconds(tokens[last_pair - 1]);
+    if ((result.looped || unfinished == Unfinished::kKeep) && begin < count)
       add(seconds(tokens[begin]), length, begin, count);
   }
   return window;

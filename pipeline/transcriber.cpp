@@ -19,6 +19,8 @@ void check(const TranscribeOptions& options) {
   require(options.batch >= 1 && options.batch <= 64, "batch", "between 1 and 64");
   require(std::isfinite(options.patience) && options.patience > 0, "patience", "above 0");
   require(options.endpoint_silence > 0, "endpoint-silence", "above 0");
+  require(std::isfinite(options.hotword_boost) && options.hotword_boost >= 0, "hotword-boost",
+          "0 or above");
   for (const float t : options.temperatures)
     require(std::isfinite(t) && t >= 0, "temperature", "0 or above");
 }

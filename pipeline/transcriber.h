@@ -39,6 +39,8 @@ struct TranscribeOptions {
       0, 0.2f, 0.4f, 0.6f, 0.8f, 1};  // the next one is tried when a result fails the thresholds
   uint64_t seed = 0;
   std::string prompt = "";                 // text that is taken for what was said before
+  std::vector<std::string> hotwords = {};  // words and phrases that are likelier than usual
+  float hotword_boost = 1.5f;              // by so much in log-probability for each of their tokens
   bool condition_on_previous_text = true;  // sequential only
   float no_speech_threshold = 0.6f;
   float logprob_threshold = -1;

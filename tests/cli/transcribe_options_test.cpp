@@ -49,7 +49,6 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
 }
 
 TEST(TranscribeOptions, OptionsOfLaterVersionsAreRefusedByName) {
-  expect_refused({"a.wav", "--hotwords", "Parley"}, "--hotwords is not available yet");
   expect_refused({"a.wav", "--live"}, "--live is not available yet");
   expect_refused({"--mic"}, "--mic is not available yet");
   expect_refused({"--mic", "hw:0"}, "--mic is not available yet");
@@ -72,6 +71,8 @@ TEST(TranscribeOptions, ValuesAreChecked) {
       {"--temperature", "inf"},
       {"--seed", "-1"},
       {"--prompt", "caf\xE9"},
+      {"--hotwords", "caf\xE9"},
+      {"--hotword-boost", "-1"},
       {"--no-speech-threshold", "2"},
       {"--logprob-threshold", "1"},
       {"--compression-ratio-threshold", "-1"},
@@ -110,6 +111,7 @@ TEST(TranscribeOptions, WhatCannotBeHonouredTogetherIsRefused) {
   expect_refused({"a.wav", "--max-line-count", "2", "-f", "json"}, "--max-line-count");
   expect_refused({"a.wav", "-f", "srt", "--min-cue", "5", "--max-cue", "2"}, "--min-cue");
   expect_refused({"a.wav", "--word-timestamps"}, "--word-timestamps");
+  expect_refused({"a.wav", "--hotword-boost", "2"}, "--hotwords");
   expect_refused({"a.wav", "--raw", "s16le"}, "--raw");
   expect_refused({"-", "--raw-rate", "8000"}, "--raw");
   expect_refused({"-", "--jobs-file", "-"}, "standard input");

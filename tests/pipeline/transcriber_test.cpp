@@ -8,66 +8,15 @@
 
 #include "base/error.h"
 #include "stage/convert.h"
+#include "tests/pipeline/random_model.h"
 #include "tests/support.h"
 
 namespace parley::pipeline {
 namespace {
 
-void write_wav(const std::filesystem::path& path, const std::vector<float>& samples) {
-  SF_INFO info{};
-  info.samplerate = 16000;
-  info.channels = 1;
-  info.format = SF_FORMAT_WAV | SF_FORMAT_PCM_16;
-  SNDFILE* file = sf_open(path.c_str(), SFM_WRITE, &info);
-  ASSERT_NE(file, nullptr);
-  sf_writef_float(file, samples.data(), static_cast<sf_count_t>(samples.size()));
-  sf_close(file);
-}
-
-std::vector<float> read_all(const std::filesystem::path& path) {
-  auto reader = dsp::AudioReader::open(path);
-  std::vector<float> samples;
-  std::vector<float> block(16000);
-  while (const size_t count = reader.read(block))
-    samples.insert(samples.end(), block.begin(), block.begin() + static_cast<int64_t>(count));
-  return samples;
-}
-
-// A tiny random model: its text means nothing, everything else is real.
-struct RandomModel : testing::Test {
-  test::TemporaryFolder folder;
-  std::shared_ptr<const SpeechModel> load(const std::string& name,
-                                          nn::Precision precision = nn::Precision::kF32) {
-    const auto target = folder.path() / name;
-    if (!std::filesystem::exists(target)) {
-      stage::convert(test::source_path("tests/golden/whisper/" + name), target,
-                     {.weights = stage::WeightStorage::kF32});
-    }
-    return SpeechModel::load(target, precision, 1);
-  }
-  static std::filesystem::path clips() {
-    return test::source_path("tests/golden/whisper/clips.wav");
-  }
-  static std::vector<std::vector<int32_t>> tokens_of(const Transcript& transcript) {
-    std::vector<std::vector<int32_t>> tokens;
-    for (const Segment& segment : transcript.segments) tokens.push_back(segment.tokens);
-    return tokens;
-  }
-  // Ninety seconds of the clips at changing levels, with pauses.
-  std::filesystem::path long_file() const {
-    const std::vector<float> clip = read_all(clips());
-    std::vector<float> samples;
-    std::mt19937 random(4);
-    while (samples.size() < 90 * 16000) {
-      const float gain = 0.4f + static_cast<float>(random() % 100) / 200.f;
-      for (const float value : clip) samples.push_back(gain * value);
-      samples.resize(samples.size() + random() % 24000);
-    }
-    const auto path = folder.path() / "long.wav";
-    write_wav(path, samples);
-    return path;
-  }
-};
+using test::RandomModel;
+using test::read_all;
+using test::write_wav;
 
 TEST_F(RandomModel, SegmentsAreOrderedAndInsideTheFile) {
   const auto path = long_file();

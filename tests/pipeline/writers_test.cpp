@@ -90,7 +90,8 @@ TEST(Writers, SubtitlesWrapAtSpacesByCodePoints) {
             "1\n00:00:00,000 --> 00:00:01,000\nété à la\nplage\nincomparablement\nbleue\n\n");
   EXPECT_EQ(write_vtt(long_line, {.subtitles = {.max_line_width = 14}}),
             "WEBVTT\n\n00:00.000 --> 00:01.000\nété à la plage\nincomparablement\nbleue\n\n");
-  EXPECT_EQ(write_txt(long_line, {.subtitles = {.max_line_width = 8}}), "été à la plage incomparablement bleue\n");
+  EXPECT_EQ(write_txt(long_line, {.subtitles = {.max_line_width = 8}}),
+            "été à la plage incomparablement bleue\n");
 }
 
 Transcript full_transcript() {
