@@ -2,9 +2,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -107,27 +109,38 @@ void make_folder(const std::filesystem::path& folder) {
 // All jobs, then those of the filter as their lines come.
 void work(const TranscribeArguments& arguments, JobPlanner& planner, const std::vector<Job>& jobs,
           TranscribeRun& run, InterruptWatch& watch, int64_t& failed) {
-  const auto work_on = [&](const Job& job, const std::string& place) {
-    watch.set_reading_stdin(job.input == kStandardInput);
-    run.work_on(job, place);
-    watch.set_reading_stdin(false);
-  };
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    work_on(jobs[i],
-            jobs.size() > 1 ? std::to_string(i + 1) + "/" + std::to_string(jobs.size()) : "");
-  }
-  if (arguments.jobs_file != kStandardInput) return;
-  std::string line;
-  while (next_line(std::cin, line)) {
-    std::vector<Job> more;
-    try {
-      plan_line(planner, line, more, failed);
-    } catch (const UsageError& error) {  // other lines are still good
-      print_error("transcribe", error.what());
-      ++failed;
+  size_t next = 0;
+  std::deque<Job> of_line;
+  run.work([&](bool wait) -> std::optional<PlacedJob> {
+    if (next < jobs.size()) {
+      const Job& job = jobs[next++];
+      const std::string place = std::to_string(next) + "/" + std::to_string(jobs.size());
+      return PlacedJob{job, jobs.size() > 1 ? place : ""};
     }
-    for (const Job& job : more) work_on(job, "");
-  }
+    // A line is read when everything before it is answered.
+    const bool read_lines = wait && arguments.jobs_file == kStandardInput;
+    const auto read_line = [&](std::string& line) {
+      watch.set_reading_stdin(true);
+      const bool found = next_line(std::cin, line);
+      watch.set_reading_stdin(false);
+      return found;
+    };
+    std::string line;
+    while (of_line.empty() && read_lines && read_line(line)) {
+      std::vector<Job> planned;
+      try {
+        plan_line(planner, line, planned, failed);
+      } catch (const UsageError& error) {  // other lines are still good
+        print_error("transcribe", error.what());
+        ++failed;
+      }
+      of_line.assign(planned.begin(), planned.end());
+    }
+    if (of_line.empty()) return std::nullopt;
+    PlacedJob placed{std::move(of_line.front()), ""};
+    of_line.pop_front();
+    return placed;
+  });
   if (watch.token().stop_requested() || interrupted()) throw Stopped();
 }
 
@@ -165,7 +178,7 @@ int transcribe(const CLI::App& app, const TranscribeArguments& arguments) {
   });
   check_language(arguments, *model);
   const std::chrono::duration<double> load = std::chrono::steady_clock::now() - begun;
-  TranscribeRun run(arguments, model, load.count(), watch.token());
+  TranscribeRun run(arguments, model, load.count(), watch);
   int code = ended([&] { work(arguments, planner, jobs, run, watch, failed); });
   if (!run.summary().empty()) std::fprintf(stderr, "transcribe: %s\n", run.summary().c_str());
   if (code == kAllGood && failed + run.failed() > 0) code = kSomeFailed;

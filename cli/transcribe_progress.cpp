@@ -49,22 +49,22 @@ std::string progress_line(const std::string& label, double seconds, double total
   return cut(line.data() + label, columns);
 }
 
-void TranscribeProgress::begin(std::string label, double total_seconds) {
-  label_ = std::move(label);
-  total_ = total_seconds;
-  begun_ = Clock::now();
-  if (visible_) draw(0, begun_);
-}
-
-void TranscribeProgress::show(double seconds) {
+void TranscribeProgress::show(const std::string& label, double total_seconds, double seconds) {
+  if (!visible_) return;
   const auto now = Clock::now();
-  if (!visible_ || (drawn_ && now - last_ < std::chrono::milliseconds(100))) return;
-  draw(seconds, now);
+  if (label != label_) {
+    label_ = label;
+    begun_ = now;
+  } else if (drawn_ && now - last_ < std::chrono::milliseconds(100)) {
+    return;
+  }
+  draw(total_seconds, seconds, now);
 }
 
-void TranscribeProgress::draw(double seconds, Clock::time_point now) {
+void TranscribeProgress::draw(double total_seconds, double seconds, Clock::time_point now) {
   const double elapsed = std::chrono::duration<double>(now - begun_).count();
-  const std::string line = progress_line(label_, seconds, total_, elapsed, terminal_columns() - 1);
+  const std::string line =
+      progress_line(label_, seconds, total_seconds, elapsed, terminal_columns() - 1);
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   drawn_ = true;
   last_ = now;

@@ -12,21 +12,19 @@ class TranscribeProgress {
   explicit TranscribeProgress(bool visible) : visible_(visible) {}
   ~TranscribeProgress() { clear(); }
 
-  // A new input. label: its name and place among the others; total_seconds: < 0 unknown.
-  void begin(std::string label, double total_seconds);
-  // So much of its audio is done. Redrawn at most ten times a second.
-  void show(double seconds);
+  // So much of an input's audio is done. label: its name and place among the others; total_seconds:
+  // < 0 unknown. Redrawn for another input, and at most ten times a second.
+  void show(const std::string& label, double total_seconds, double seconds);
   // Takes the line away, so that something can be printed.
   void clear();
 
  private:
   using Clock = std::chrono::steady_clock;
-  void draw(double seconds, Clock::time_point now);
+  void draw(double total_seconds, double seconds, Clock::time_point now);
 
   bool visible_;
   bool drawn_ = false;
   std::string label_;
-  double total_ = -1;
   Clock::time_point begun_;
   Clock::time_point last_;
 };

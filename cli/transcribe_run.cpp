@@ -82,11 +82,11 @@ int64_t peak_rss_bytes() {
 
 TranscribeRun::TranscribeRun(const TranscribeArguments& arguments,
                              std::shared_ptr<const pipeline::SpeechModel> model,
-                             double load_seconds, std::stop_token stop)
+                             double load_seconds, InterruptWatch& watch)
     : arguments_(arguments),
       model_(std::move(model)),
       transcriber_(model_, arguments.threads),
-      stop_(std::move(stop)),
+      watch_(watch),
       progress_(!arguments.quiet && ::isatty(STDERR_FILENO) != 0),
       load_seconds_(load_seconds) {
   if (!arguments.output.empty()) {
@@ -99,46 +99,52 @@ TranscribeRun::TranscribeRun(const TranscribeArguments& arguments,
   }
 }
 
-void TranscribeRun::work_on(const Job& job, const std::string& place) {
-  if (stop_.stop_requested()) throw Stopped();
-  const std::string key = journal_ ? journal_->key(job) : "";
-  if (arguments_.resume && journal_->is_done(job, key)) {
-    ++skipped_;
-    if (arguments_.verbose) say(job.input + ": is already done");
-    return;
-  }
-  std::optional<pipeline::Transcript> transcript;
+void TranscribeRun::work(const NextJob& next) {
   try {
-    transcript = transcribe(job, place);
-    if (!job.outputs.empty()) write(job, *transcript);
-    if (journal_) journal_->note(job, key);
-  } catch (const Stopped&) {
+    transcriber_.transcribe_all([&](bool wait) { return next_input(next, wait); },
+                                arguments_.options, watch_.token());
+  } catch (...) {
+    add(transcriber_.timings());
     throw;
-  } catch (const std::exception& error) {
-    progress_.clear();
-    // Errors about the input begin with its name.
-    const std::string what = error.what();
-    print_error("transcribe", what.starts_with(job.input + ": ") ? what : job.input + ": " + what);
-    ++failed_;
-    return;
   }
-  if (job.outputs.empty()) write(job, *transcript);
-  ++done_;
+  add(transcriber_.timings());
 }
 
-pipeline::Transcript TranscribeRun::transcribe(const Job& job, const std::string& place) {
-  dsp::AudioReader audio = job.input == kStandardInput
-                               ? dsp::AudioReader::standard_input(arguments_.raw)
-                               : dsp::AudioReader::open(job.input);
-  if (arguments_.offset > 0 || arguments_.duration >= 0) {
-    audio.limit(arguments_.offset, arguments_.duration);
+std::optional<pipeline::Input> TranscribeRun::next_input(const NextJob& next, bool wait) {
+  while (std::optional<PlacedJob> placed = next(wait)) {
+    if (watch_.token().stop_requested()) throw Stopped();
+    const Job job = placed->job;
+    if (arguments_.resume && journal_->is_done(job, journal_->key(job))) {
+      ++skipped_;
+      if (arguments_.verbose) say(job.input + ": is already done");
+      continue;
+    }
+    try {
+      return open(std::move(*placed));
+    } catch (const std::exception&) {
+      fail(job, std::current_exception());
+    }
   }
+  return std::nullopt;
+}
+
+pipeline::Input TranscribeRun::open(PlacedJob placed) {
+  const Job& job = placed.job;
+  const bool is_stdin = job.input == kStandardInput;
+  if (is_stdin) watch_.set_reading_stdin(true);
+  dsp::AudioReader audio = is_stdin ? dsp::AudioReader::standard_input(arguments_.raw)
+                                    : dsp::AudioReader::open(job.input);
+  if (arguments_.offset > 0 || arguments_.duration >= 0)
+    audio.limit(arguments_.offset, arguments_.duration);
   if (arguments_.verbose) say(job.input + ": begins");
-  progress_.begin(job.input + (place.empty() ? "" : " (" + place + ")"), audio.duration_hint());
   pipeline::TranscribeEvents events;
-  events.progress = [&](double seconds) { progress_.show(seconds); };
+  const std::string label = job.input + (placed.place.empty() ? "" : " (" + placed.place + ")");
+  events.progress = [this, label, duration = audio.duration_hint()](double seconds) {
+    progress_.show(label, duration, seconds);
+  };
+  events.progress(0);
   if (arguments_.verbose) {
-    events.segment = [&](const pipeline::Segment& segment) {
+    events.segment = [this](const pipeline::Segment& segment) {
       progress_.clear();
       pipeline::Transcript line;
       line.segments = {segment};
@@ -146,23 +152,50 @@ pipeline::Transcript TranscribeRun::transcribe(const Job& job, const std::string
                    segment.end + arguments_.offset, pipeline::write_txt(line).c_str());
     };
   }
-  try {
-    pipeline::Transcript transcript =
-        transcriber_.transcribe(std::move(audio), arguments_.options, events, stop_);
-    add(transcriber_.timings());
-    shift(transcript, arguments_.offset);
-    progress_.clear();
-    if (transcript.duration == 0 && arguments_.offset > 0) {
-      transcript.notices.push_back("has no audio after --offset");
-    }
-    for (const std::string& notice : transcript.notices) {
-      if (!arguments_.quiet) say(job.input + ": " + notice);
-    }
-    return transcript;
-  } catch (...) {
-    add(transcriber_.timings());
-    throw;
+  return {.audio = std::move(audio),
+          .events = std::move(events),
+          .done = [this, job, key = journal_ ? journal_->key(job) : ""](
+                      pipeline::Transcript transcript) { finish(job, key, std::move(transcript)); },
+          .failed = [this, job](std::exception_ptr error) { fail(job, std::move(error)); }};
+}
+
+void TranscribeRun::finish(const Job& job, const std::string& key,
+                           pipeline::Transcript transcript) {
+  if (job.input == kStandardInput) watch_.set_reading_stdin(false);
+  shift(transcript, arguments_.offset);
+  progress_.clear();
+  if (transcript.duration == 0 && arguments_.offset > 0)
+    transcript.notices.push_back("has no audio after --offset");
+  for (const std::string& notice : transcript.notices) {
+    if (!arguments_.quiet) say(job.input + ": " + notice);
   }
+  if (job.outputs.empty()) {
+    write(job, transcript);
+  } else {
+    try {
+      write(job, transcript);
+      if (journal_) journal_->note(job, key);
+    } catch (const std::exception&) {
+      return fail(job, std::current_exception());
+    }
+  }
+  ++done_;
+}
+
+void TranscribeRun::fail(const Job& job, std::exception_ptr error) {
+  if (job.input == kStandardInput) watch_.set_reading_stdin(false);
+  progress_.clear();
+  std::string what = "failed";
+  try {
+    std::rethrow_exception(std::move(error));
+  } catch (const Stopped&) {
+    throw;
+  } catch (const std::exception& caught) {
+    what = caught.what();
+  }
+  // Errors about the input begin with its name.
+  print_error("transcribe", what.starts_with(job.input + ": ") ? what : job.input + ": " + what);
+  ++failed_;
 }
 
 void TranscribeRun::write(const Job& job, const pipeline::Transcript& transcript) {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <stop_token>
 #include <string>
 
+#include "cli/interrupt_watch.h"
 #include "cli/resume_journal.h"
 #include "cli/transcribe_jobs.h"
 #include "cli/transcribe_options.h"
@@ -15,18 +17,26 @@
 
 namespace parley::cli {
 
+struct PlacedJob {
+  Job job;
+  std::string place;  // "3/10", shown in the progress bar; may be empty
+};
+// The jobs one after another; nothing after the last. Without `wait`, nothing also when the next
+// one is not known yet.
+using NextJob = std::function<std::optional<PlacedJob>(bool wait)>;
+
 class TranscribeRun {
  public:
   // load_seconds: what loading the model took. Throws Error when the output folder cannot be
   // written.
   TranscribeRun(const TranscribeArguments& arguments,
                 std::shared_ptr<const pipeline::SpeechModel> model, double load_seconds,
-                std::stop_token stop);
+                InterruptWatch& watch);
 
-  // Transcribes one input and writes its results. An input that fails is reported on standard
+  // Transcribes the inputs and writes their results. An input that fails is reported on standard
   // error and counted. Throws Stopped, ClosedPipe, and Error when standard output cannot be
-  // written: then nothing more can be done. place: "3/10", shown in the progress bar.
-  void work_on(const Job& job, const std::string& place);
+  // written: then nothing more can be done.
+  void work(const NextJob& next);
 
   int64_t failed() const { return failed_; }
   // The document of --timings.
@@ -35,7 +45,11 @@ class TranscribeRun {
   std::string summary() const;
 
  private:
-  pipeline::Transcript transcribe(const Job& job, const std::string& place);
+  // Opens the next input that is not done yet and can be read.
+  std::optional<pipeline::Input> next_input(const NextJob& next, bool wait);
+  pipeline::Input open(PlacedJob placed);
+  void finish(const Job& job, const std::string& key, pipeline::Transcript transcript);
+  void fail(const Job& job, std::exception_ptr error);
   void write(const Job& job, const pipeline::Transcript& transcript);
   void add(const pipeline::Timings& timings);
   void say(const std::string& message);
@@ -43,7 +57,7 @@ class TranscribeRun {
   const TranscribeArguments& arguments_;
   std::shared_ptr<const pipeline::SpeechModel> model_;
   pipeline::Transcriber transcriber_;
-  std::stop_token stop_;
+  InterruptWatch& watch_;
   std::optional<ResumeJournal> journal_;
   TranscribeProgress progress_;
   pipeline::Timings sum_;

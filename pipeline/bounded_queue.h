@@ -34,10 +34,16 @@ class BoundedQueue {
     return take();
   }
 
-  // The next item if there is one now.
+  // pop(), if it need not wait; else nothing.
   std::optional<T> try_pop() {
     const std::lock_guard lock(mutex_);
-    return items_.empty() ? std::nullopt : take();
+    return items_.empty() && !closed_ ? std::nullopt : take();
+  }
+
+  // Closed, empty, and without an error that is still to be thrown.
+  bool ended() const {
+    const std::lock_guard lock(mutex_);
+    return closed_ && items_.empty() && !error_;
   }
 
   // No more items; those inside can still be taken.

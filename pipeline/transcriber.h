@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -72,6 +74,18 @@ struct TranscribeEvents {
   std::function<void(double seconds)> progress = {};  // how much of the audio is done
 };
 
+// One of many inputs, and who is told of it. The functions are called by the thread that
+// transcribes.
+struct Input {
+  dsp::AudioReader audio;
+  TranscribeEvents events = {};
+  std::function<void(Transcript)> done;
+  std::function<void(std::exception_ptr)> failed;  // instead: an Error about this input
+};
+// The next input, opened when the one before it has been read; nothing after the last. Without
+// `wait` it may return nothing although more will come, rather than keep finished work waiting.
+using NextInput = std::function<std::optional<Input>(bool wait)>;
+
 // Belongs to one thread at a time.
 class Transcriber {
  public:
@@ -84,10 +98,18 @@ class Transcriber {
   Transcript transcribe(dsp::AudioReader audio, const TranscribeOptions& options = {},
                         const TranscribeEvents& events = {}, std::stop_token stop = {});
 
+  // All inputs, finished in their order; the same transcripts as one by one, but the windows of
+  // short inputs are decoded together. What `next` and the inputs' functions throw ends it, as does
+  // Stopped.
+  void transcribe_all(const NextInput& next, const TranscribeOptions& options = {},
+                      std::stop_token stop = {});
+
   const Timings& timings() const { return timings_; }  // of the last call
   const SpeechModel& model() const { return *model_; }
 
  private:
+  void transcribe_one_by_one(const NextInput& next, const TranscribeOptions& options);
+
   std::shared_ptr<const SpeechModel> model_;
   nn::Context ctx_;
   Timings timings_;

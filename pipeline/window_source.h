@@ -34,8 +34,10 @@ class WindowSource {
   // The next window in order of time; nothing at the end. Throws what reading threw.
   std::optional<SourceWindow> next() { return queue_.pop(); }
   std::optional<SourceWindow> next_if_ready() { return queue_.try_pop(); }
+  // next() has nothing more to return, nor to throw.
+  bool ended() const { return queue_.ended(); }
 
-  // Facts about the whole input: complete after next() returned nothing.
+  // Facts about the whole input: complete once ended().
   struct Summary {
     int64_t samples = 0;
     std::vector<dsp::Skipped> skipped;

@@ -1,234 +1,195 @@
-#include <algorithm>
-#include <cmath>
 #include <deque>
 #include <map>
+#include <memory>
+#include <utility>
 
 #include "base/error.h"
-#include "pipeline/decode_policy.h"
-#include "pipeline/hallucinations.h"
-#include "pipeline/overlap.h"
-#include "pipeline/segments.h"
 #include "pipeline/stopwatch.h"
 #include "pipeline/strategies.h"
 #include "pipeline/window_source.h"
-#include "pipeline/word_times.h"
-#include "text/utf8.h"
+#include "pipeline/windowed_transcript.h"
 
 namespace parley::pipeline {
 
 namespace {
 
-double seconds(int64_t samples) { return static_cast<double>(samples) / dsp::kSampleRate; }
-
-// A window between its decoding and the moment when its text is final.
-struct DecodedWindow {
-  dsp::Window window;
-  std::shared_ptr<const decoder::CrossState> cross;
-  int attempt = 0;
-  bool done = false;
-  decoder::DecodeResult result;
-  std::vector<Segment> segments = {};
-  std::vector<std::vector<decoder::AlignedWord>> aligned = {};  // words of each, when asked for
-};
-
-// One run over one input.
+// All inputs of one call. Their windows are encoded one after another and decoded together,
+// whichever input they are of.
 class WindowsRun {
  public:
-  WindowsRun(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio,
-             const TranscribeOptions& options, const TranscribeEvents& events,
-             const std::stop_token& stop, Timings& timings)
+  WindowsRun(nn::Context& ctx, const SpeechModel& model, const NextInput& next,
+             const TranscribeOptions& options, const std::stop_token& stop, Timings& timings)
       : ctx_(ctx),
         model_(model),
+        next_(next),
         options_(options),
-        events_(events),
+        stop_(stop),
         timings_(timings),
-        policy_(model, options),
-        search_(model.decoder, model.tokenizer.special(), options.batch * policy_.sequences()),
-        source_(std::move(audio), model.log_mel, model.encoder.frames(), options, stop) {}
+        search_(model.decoder, model.tokenizer.special(),
+                options.batch * DecodePolicy(model, options).sequences()) {}
 
-  Transcript run() {
-    while (true) {
+  void run() {
+    do {
       ctx_.throw_if_stopped();
-      while (!exhausted_ && static_cast<int>(in_work_.size()) < options_.batch) {
-        auto window = search_.idle() ? source_.next() : source_.next_if_ready();
-        if (!window && !search_.idle()) break;  // none is ready: go on with those in work
-        if (!window) {
-          exhausted_ = true;
-          break;
-        }
-        listen(std::move(*window));
-      }
-      if (search_.idle() && exhausted_) break;
-      decode_step();
+      fill();
+      if (!search_.idle()) decode_step();
       settle();
-    }
-    ctx_.throw_if_stopped();
-    return finish();
+    } while (!search_.idle() || !files_.empty() || open_next());
   }
 
  private:
-  void listen(SourceWindow item) {
-    const int64_t number = next_window_++;
-    DecodedWindow& entry = windows_[number];
-    entry.window = item.window;
-    {
-      const Stopwatch watch(timings_.encoder);
-      const nn::Scope scope(ctx_);
-      const nn::Tensor features =
-          ctx_.allocate({model_.encoder.positions(), model_.encoder.d_model()});
-      model_.encoder.run(
-          ctx_,
-          nn::Tensor(item.mel.data(), {model_.encoder.frames(), model_.encoder.n_mels()},
-                     nn::DType::kF32),
-          features);
-      entry.cross = model_.decoder.listen(ctx_, features);
+  // An input in work.
+  struct File {
+    File(const SpeechModel& model, const TranscribeOptions& options, const std::stop_token& stop,
+         Input from)
+        : input(std::move(from)),
+          text(model, options, input.events),
+          source(std::move(input.audio), model.log_mel, model.encoder.frames(), options, stop) {}
+
+    Input input;
+    WindowedTranscript text;
+    WindowSource source;
+    bool read = false;  // to its end
+    std::exception_ptr error = nullptr;
+    int64_t in_work = 0;  // windows that are being decoded
+  };
+  struct Task {
+    File* file;
+    int64_t window;
+  };
+
+  // Windows of the newest input, then of those that follow it, as long as there is room.
+  void fill() {
+    while (static_cast<int>(tasks_.size()) < options_.batch) {
+      if ((files_.empty() || files_.back()->read) && !open_next()) return;
+      File& file = *files_.back();
+      const bool taken = within(file, [&] { return take_window(file); });
+      if (!taken && !file.read) return;  // none is ready: go on with those in work
     }
-    if (policy_.needs_language()) {
-      const Stopwatch watch(timings_.decoder);
-      const auto languages =
-          decoder::detect_language(ctx_, model_.decoder, model_.tokenizer.special(), entry.cross);
-      policy_.set_language(languages.at(0).code);
-      transcript_.language_probability = languages.at(0).probability;
-    }
-    ++timings_.windows;
-    submit(number);
   }
 
-  void submit(int64_t number) {
-    const DecodedWindow& entry = windows_.at(number);
-    const int64_t task = search_.submit(policy_.task(entry.cross, policy_.initial_prompt(),
-                                                     entry.attempt, static_cast<uint64_t>(number)));
-    in_work_[task] = number;
+  bool open_next() {
+    // Only with nothing else to do is the next input waited for.
+    std::optional<Input> input = next_(search_.idle() && files_.empty());
+    if (!input) return false;
+    auto failed = input->failed;
+    try {
+      files_.push_back(std::make_unique<File>(model_, options_, stop_, std::move(*input)));
+    } catch (const Error&) {  // what the options ask for
+      failed(std::current_exception());
+    }
+    return true;
+  }
+
+  // What goes wrong with one input ends that input only.
+  template <class Body>
+  bool within(File& file, const Body& body) {
+    try {
+      return body();
+    } catch (const Stopped&) {
+      throw;
+    } catch (const std::exception&) {
+      file.error = std::current_exception();
+      file.read = true;
+      return false;
+    }
+  }
+
+  bool take_window(File& file) {
+    std::optional<SourceWindow> item =
+        search_.idle() ? file.source.next() : file.source.next_if_ready();
+    if (!item) {
+      file.read = file.source.ended();
+      return false;
+    }
+    ++timings_.windows;
+    submit(file, file.text.add(ctx_, item->window, encode(*item)));
+    return true;
+  }
+
+  std::shared_ptr<const decoder::CrossState> encode(const SourceWindow& item) {
+    const Stopwatch watch(timings_.encoder);
+    const nn::Scope scope(ctx_);
+    const nn::Tensor mel(const_cast<float*>(item.mel.data()),
+                         {model_.encoder.frames(), model_.encoder.n_mels()}, nn::DType::kF32);
+    const nn::Tensor features =
+        ctx_.allocate({model_.encoder.positions(), model_.encoder.d_model()});
+    model_.encoder.run(ctx_, mel, features);
+    return model_.decoder.listen(ctx_, features);
+  }
+
+  void submit(File& file, int64_t window) {
+    tasks_[search_.submit(file.text.task(window))] = {&file, window};
+    ++file.in_work;
   }
 
   void decode_step() {
     const Stopwatch watch(timings_.decoder);
-    for (auto& [task, result] : search_.step(ctx_)) {
-      const int64_t number = in_work_.at(task);
-      in_work_.erase(task);
+    for (auto& [number, result] : search_.step(ctx_)) {
+      const auto [file, window] = tasks_.at(number);
+      tasks_.erase(number);
+      --file->in_work;
       timings_.tokens += static_cast<int64_t>(result.tokens.size());
-      DecodedWindow& entry = windows_.at(number);
-      entry.result = std::move(result);
-      if (!policy_.accepts(entry.result) && entry.attempt + 1 < policy_.attempts()) {
-        ++entry.attempt;
-        submit(number);
-      } else {
-        take_text(entry);
-      }
+      if (file->error) continue;
+      within(*file, [&, file = file, window = window, result = &result] {
+        if (!file->text.take(ctx_, window, std::move(*result))) submit(*file, window);
+        return true;
+      });
     }
   }
 
-  // The result is accepted: what follows needs its segments, and what the window sounded like only
-  // for their words.
-  void take_text(DecodedWindow& entry) {
-    const double start = seconds(entry.window.start);
-    const double length = seconds(entry.window.end - entry.window.start);
-    if (!policy_.is_silence(entry.result)) {
-      entry.segments =
-          segment_window(model_.tokenizer, entry.result, start, length, Unfinished::kKeep).segments;
-    }
-    if (policy_.needs_words()) {
-      entry.aligned = decoder::align_words(ctx_, model_.decoder, model_.tokenizer,
-                                           policy_.align_task(entry.cross, entry.segments, length));
-    }
-    entry.cross.reset();
-    entry.done = true;
-  }
-
-  // Takes over decoded windows in order of time. A window's text is final when the next one is
-  // known.
+  // Text that has become final; then the inputs that are finished, in their order.
   void settle() {
     const Stopwatch watch(timings_.stitch);
-    while (!windows_.empty() && windows_.begin()->second.done) {
-      DecodedWindow entry = std::move(windows_.begin()->second);
-      windows_.erase(windows_.begin());
-      const double start = seconds(entry.window.start);
-      const double end = seconds(entry.window.end);
-      std::vector<Segment> segments = std::move(entry.segments);
-      if (policy_.is_silence(entry.result))
-        reject(start, end, policy_.text_of(entry.result.tokens), "no_speech");
-      if (policy_.needs_words()) time_words(segments, std::move(entry.aligned), start, end);
-      drop_empty(segments);
-      for (Segment& segment : segments) segment.end = std::min(segment.end, end);
-      if (entry.window.overlaps_previous)
-        join_overlap(model_.tokenizer, policy_.language(), start, open_end_, open_, segments);
-      flush();
-      open_ = std::move(segments);
-      open_end_ = end;
-      if (events_.progress) events_.progress(open_end_);
+    for (const auto& file : files_) {
+      if (file->error) continue;
+      within(*file, [&] {
+        file->text.settle();
+        return true;
+      });
+    }
+    while (!files_.empty()) {
+      File& file = *files_.front();
+      if (!file.read || file.in_work > 0 || (!file.error && !file.text.settled())) return;
+      const std::unique_ptr<File> finished = std::move(files_.front());
+      files_.pop_front();
+      finish(*finished);
     }
   }
 
-  void time_words(std::vector<Segment>& segments,
-                  std::vector<std::vector<decoder::AlignedWord>> aligned, double start,
-                  double end) {
-    const double last_speech = !open_.empty() ? open_.back().end : last_speech_;
-    add_words(segments, model_.tokenizer, std::move(aligned),
-              {start, end, last_speech, policy_.language()});
-    const double threshold = options_.hallucination_silence_threshold;
-    if (threshold < 0) return;
-    const HeardWindow window{start, end, end, last_speech};
-    for (size_t i = 0;
-         (i = find_hallucination(segments, i, window, threshold)) < segments.size();) {
-      reject(segments[i].start, segments[i].end, std::string(text::strip(segments[i].text)),
-             "hallucination");
-      segments.erase(segments.begin() + static_cast<int64_t>(i));
-    }
-  }
-
-  void reject(double start, double end, std::string text, std::string reason) {
-    transcript_.rejected.push_back({start, end, std::move(text), std::move(reason)});
-  }
-
-  void flush() {
-    for (Segment& segment : open_) {
-      last_speech_ = segment.end;
-      deliver(std::move(segment), options_.word_timestamps, transcript_, events_);
-    }
-    open_.clear();
-  }
-
-  Transcript finish() {
-    flush();
-    const WindowSource::Summary& summary = source_.summary();
+  void finish(File& file) {
+    ctx_.throw_if_stopped();  // an input that was cut short so is not finished
+    Transcript transcript;
+    const bool good = !file.error && within(file, [&] {
+      transcript = file.text.finish(file.source.summary());
+      return true;
+    });
+    if (!good) return file.input.failed(file.error);
+    const WindowSource::Summary& summary = file.source.summary();
     timings_.decode_audio += summary.decode_audio;
     timings_.vad += summary.vad;
     timings_.frontend += summary.frontend;
-    transcript_.duration = seconds(summary.samples);
-    transcript_.language = policy_.language();
-    if (!model_.multilingual) transcript_.language_probability = 1;
-    transcript_.notices = summary.notices;
-    for (const auto& [start, end] : summary.skipped)
-      transcript_.rejected.push_back({seconds(start), seconds(end), "", "vad"});
-    std::stable_sort(transcript_.rejected.begin(), transcript_.rejected.end(),
-                     [](const Rejected& a, const Rejected& b) { return a.start < b.start; });
-    return std::move(transcript_);
+    timings_.audio_seconds += transcript.duration;
+    file.input.done(std::move(transcript));
   }
 
   nn::Context& ctx_;
   const SpeechModel& model_;
+  const NextInput& next_;
   const TranscribeOptions& options_;
-  const TranscribeEvents& events_;
+  const std::stop_token& stop_;
   Timings& timings_;
-  DecodePolicy policy_;
   decoder::Search search_;
-  WindowSource source_;
-  bool exhausted_ = false;
-  int64_t next_window_ = 0;
-  std::map<int64_t, DecodedWindow> windows_;  // by number: not settled yet
-  std::map<int64_t, int64_t> in_work_;        // task -> window
-  std::vector<Segment> open_;  // of the last settled window: its end may still change
-  double open_end_ = 0;
-  double last_speech_ = 0;  // end of the last segment delivered
-  Transcript transcript_;
+  std::deque<std::unique_ptr<File>> files_;  // in order; all but the last are read to their end
+  std::map<int64_t, Task> tasks_;            // by their numbers in search_
 };
 
 }  // namespace
 
-Transcript transcribe_windows(nn::Context& ctx, const SpeechModel& model, dsp::AudioReader audio,
-                              const TranscribeOptions& options, const TranscribeEvents& events,
-                              const std::stop_token& stop, Timings& timings) {
-  return WindowsRun(ctx, model, std::move(audio), options, events, stop, timings).run();
+void transcribe_windows(nn::Context& ctx, const SpeechModel& model, const NextInput& next,
+                        const TranscribeOptions& options, const std::stop_token& stop,
+                        Timings& timings) {
+  WindowsRun(ctx, model, next, options, stop, timings).run();
 }
 
 }  // namespace parley::pipeline

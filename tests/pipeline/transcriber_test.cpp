@@ -67,6 +67,61 @@ TEST_F(RandomModel, TextDoesNotDependOnBatchOrThreads) {
   EXPECT_EQ(run(8, 2), expected);
 }
 
+TEST_F(RandomModel, InputsTogetherGiveTheTextsOfInputsAlone) {
+  const std::vector<std::filesystem::path> paths = {long_file(), clips(), clips()};
+  for (const Strategy strategy : {Strategy::kWindows, Strategy::kSequential}) {
+    const TranscribeOptions options = {
+        .strategy = strategy, .language = "en", .beam = 2, .temperatures = {0, 0.6f}, .batch = 5};
+    Transcriber transcriber(load("multilingual-80"), 2);
+    std::vector<Transcript> together;
+    size_t opened = 0;
+    double audio_seconds = 0;
+    transcriber.transcribe_all(
+        [&](bool) -> std::optional<Input> {
+          if (opened == paths.size()) return std::nullopt;
+          return Input{.audio = dsp::AudioReader::open(paths[opened++]),
+                       .done = [&](Transcript done) { together.push_back(std::move(done)); },
+                       .failed = [](std::exception_ptr error) { std::rethrow_exception(error); }};
+        },
+        options);
+    ASSERT_EQ(together.size(), paths.size());
+    for (size_t i = 0; i < paths.size(); ++i) {
+      const Transcript alone = transcriber.transcribe(dsp::AudioReader::open(paths[i]), options);
+      EXPECT_EQ(tokens_of(together[i]), tokens_of(alone)) << i;
+      EXPECT_EQ(together[i].duration, alone.duration);
+      EXPECT_EQ(together[i].rejected.size(), alone.rejected.size());
+      audio_seconds += alone.duration;
+    }
+    EXPECT_GT(audio_seconds, 90);
+  }
+}
+
+TEST_F(RandomModel, AnInputThatFailsEndsAlone) {
+  for (const Strategy strategy : {Strategy::kWindows, Strategy::kSequential}) {
+    Transcriber transcriber(load("multilingual-80"), 1);
+    std::string order;
+    int opened = 0;
+    transcriber.transcribe_all(
+        [&](bool) -> std::optional<Input> {
+          const int number = opened++;
+          if (number >= 3) return std::nullopt;
+          Input input{.audio = dsp::AudioReader::open(clips()),
+                      .done = [&order](Transcript) { order += "done "; },
+                      .failed = [&order](std::exception_ptr) { order += "failed "; }};
+          if (number == 1) {
+            input.events.segment = [](const Segment&) { throw Error("clips.wav", "is no good"); };
+          }
+          return input;
+        },
+        {.strategy = strategy,
+         .language = "en",
+         .beam = 1,
+         .temperatures = {0},
+         .no_speech_threshold = 2});
+    EXPECT_EQ(order, "done failed done ");
+  }
+}
+
 TEST_F(RandomModel, DetectsTheLanguageAndRefusesUnknownOnes) {
   Transcriber transcriber(load("multilingual-80"), 1);
   const Transcript heard = transcriber.transcribe(

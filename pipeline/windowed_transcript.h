@@ -1,0 +1,75 @@
+// One input of the windows strategy: from decoded windows to its transcript.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "decoder/search.h"
+#include "decoder/word_alignment.h"
+#include "dsp/window_planner.h"
+#include "nn/context.h"
+#include "pipeline/decode_policy.h"
+#include "pipeline/speech_model.h"
+#include "pipeline/transcriber.h"
+#include "pipeline/window_source.h"
+
+namespace parley::pipeline {
+
+// Takes windows as they are decoded, in any order; their text becomes final in order of time,
+// joined where windows overlap.
+class WindowedTranscript {
+ public:
+  // The model, the options and the events outlive it. Throws Error when the model cannot do what
+  // the options ask for.
+  WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
+                     const TranscribeEvents& events);
+
+  // A window has been encoded; returns its number. Without a language in the options the first one
+  // decides it.
+  int64_t add(nn::Context& ctx, const dsp::Window& window,
+              std::shared_ptr<const decoder::CrossState> cross);
+  // What to decode for a window now.
+  decoder::DecodeTask task(int64_t number) const;
+  // The result of that. True: it is good, and the window is done; false: task() says what to try
+  // next.
+  bool take(nn::Context& ctx, int64_t number, decoder::DecodeResult result);
+  // Makes text final as far as windows without a gap are done.
+  void settle();
+  // No window waits for its result.
+  bool settled() const { return windows_.empty(); }
+  // All windows are settled: the rest of the text, and what the source has to say.
+  Transcript finish(const WindowSource::Summary& summary);
+
+ private:
+  struct Entry {
+    dsp::Window window;
+    std::shared_ptr<const decoder::CrossState> cross;  // until the window is done
+    int attempt = 0;
+    bool done = false;
+    decoder::DecodeResult result = {};
+    std::vector<Segment> segments = {};
+    std::vector<std::vector<decoder::AlignedWord>> aligned = {};  // words of each, when asked for
+  };
+
+  void take_text(nn::Context& ctx, Entry& entry);
+  void time_words(std::vector<Segment>& segments,
+                  std::vector<std::vector<decoder::AlignedWord>> aligned, double start, double end);
+  void reject(double start, double end, std::string text, std::string reason);
+  void flush();
+
+  const SpeechModel& model_;
+  const TranscribeOptions& options_;
+  const TranscribeEvents& events_;
+  DecodePolicy policy_;
+  int64_t next_window_ = 0;
+  std::map<int64_t, Entry> windows_;  // by number: not settled yet
+  std::vector<Segment> open_;         // of the last settled window: its end may still change
+  double open_end_ = 0;
+  double last_speech_ = 0;  // end of the last segment delivered
+  Transcript transcript_;
+};
+
+}  // namespace parley::pipeline
