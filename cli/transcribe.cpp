@@ -27,14 +27,14 @@ namespace {
 
 constexpr const char* kEmbeddedModel = "parley-mini-en";
 
-// CLI11's layout with one empty line between groups, not two, and without negated flags, so that
-// the help fits on a screen.
+// CLI11's layout without empty lines between groups and without negated flags, so that the help
+// fits on a screen.
 class HelpLayout : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name,
                         CLI::AppFormatMode mode) const override {
     std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
-    for (size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+    for (size_t at; (at = text.find("\n\n")) != std::string::npos;) text.erase(at, 1);
     return text;
   }
   std::string make_option_name(const CLI::Option* option, bool positional) const override {
