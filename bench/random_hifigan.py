@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from random_whisper import write_json, write_safetensors
 
-SIZES = {  # rates, kernel sizes of the upsamplings
-    "speecht5": ([4, 4, 4, 4], [8, 8, 8, 8]),
-    "v1": ([8, 8, 2, 2], [16, 16, 4, 4]),
+SIZES = {  # sample rate; rates and kernel sizes of the upsamplings
+    "speecht5": (16000, [4, 4, 4, 4], [8, 8, 8, 8]),
+    "v1": (22050, [8, 8, 2, 2], [16, 16, 4, 4]),
 }
 CHANNELS, BANDS, KERNELS, DILATIONS = 512, 80, [3, 7, 11], [1, 3, 5]
 
@@ -58,12 +58,12 @@ def main():
     parser.add_argument("size", choices=SIZES)
     parser.add_argument("output", type=Path)
     arguments = parser.parse_args()
-    rates, kernels = SIZES[arguments.size]
+    sample_rate, rates, kernels = SIZES[arguments.size]
     arguments.output.mkdir(parents=True, exist_ok=True)
     weights = random_weights(kernels)
     write_safetensors(arguments.output / "model.safetensors", weights)
     config = {
-        "architectures": ["SpeechT5HifiGan"], "model_type": "hifigan", "model_in_dim": BANDS, "sampling_rate": 16000,
+        "architectures": ["SpeechT5HifiGan"], "model_type": "hifigan", "model_in_dim": BANDS, "sampling_rate": sample_rate,
         "upsample_initial_channel": CHANNELS, "upsample_rates": rates, "upsample_kernel_sizes": kernels,
         "resblock_kernel_sizes": KERNELS, "resblock_dilation_sizes": [DILATIONS] * len(KERNELS), "leaky_relu_slope": 0.1,
         "normalize_before": True,
