@@ -16,6 +16,7 @@ using kernels::kTilePoints;
 namespace {
 
 constexpr int64_t kGroupColumns = 128;
+constexpr int64_t kFetchRows = 24;  // that hide the fetching of the next weights
 
 int64_t whole(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
@@ -222,7 +223,8 @@ void Convolution::run_tiles(const float* x, int64_t group, const ConvolutionEpil
                                               .out = sums + point * rows * columns,
                                               .out_stride = columns,
                                               .taps = segments_,
-                                              .tap_stride = shape_.dilation * channels_});
+                                              .tap_stride = shape_.dilation * channels_,
+                                              .prefetch = rows >= kFetchRows});
   }
   kernels::transform_outputs({.sums = sums,
                               .point_stride = rows * columns,

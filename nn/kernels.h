@@ -44,6 +44,9 @@ struct FloatRows {
   // dilated convolution.
   int64_t taps = 1;
   int64_t tap_stride = 0;
+  // The weights are not in the cache, and those of the next product lie behind them: each of both
+  // is fetched while the one before it is multiplied (with at least two tiles of rows).
+  bool prefetch = false;
 };
 void multiply_rows(const FloatRows& args);
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "nn/gelu-inl.h"
 #include "nn/kernels.h"
@@ -55,7 +56,34 @@ HWY_INLINE void finish(F32 d, V sum, const Epilogue& epilogue, int64_t column, i
   }
 }
 
-template <int R, int P, class W>
+// Panels that are multiplied with all rows before the next ones.
+constexpr int64_t kGroup = 8;
+
+// Fetches the weights of the next group of panels, a part of them in each tile of rows.
+template <int P, class W>
+class Ahead {
+ public:
+  // w: of the tile's first panel.
+  Ahead(const FloatRows& a, int64_t row, const W* w) {
+    const int64_t tiles = a.rows / kMaxRows;
+    const int64_t all = P * a.inputs * kPanel;  // of the P panels behind the group
+    next_ = w + kGroup * a.inputs * kPanel + all * (row / kMaxRows) / tiles;
+    step_ = (kOne * P * kPanel + tiles - 1) / tiles;
+  }
+  HWY_INLINE void fetch() {
+    __builtin_prefetch(next_ + (position_ >> kBits), 0, 2);
+    position_ += step_;
+  }
+
+ private:
+  static constexpr int kBits = 8;
+  static constexpr int64_t kOne = 1 << kBits;
+  const W* next_;
+  int64_t step_;  // elements of one input, times kOne
+  int64_t position_ = 0;
+};
+
+template <int R, int P, class W, bool kAhead>
 HWY_INLINE void float_tile(const FloatRows& a, int64_t row, int64_t panel) {
   const F32 d;
   hn::Vec<F32> sum[R][P][kVectors];
@@ -67,9 +95,17 @@ HWY_INLINE void float_tile(const FloatRows& a, int64_t row, int64_t panel) {
   const int64_t panel_size = a.inputs * kPanel;
   const int64_t run = a.inputs / a.taps;
   const W* w = static_cast<const W*>(a.panels) + panel * panel_size;
+  [[maybe_unused]] std::conditional_t<kAhead, Ahead<P, W>, char> ahead = [&] {
+    if constexpr (kAhead) {
+      return Ahead<P, W>(a, row, w);
+    } else {
+      return char{};
+    }
+  }();
   for (int64_t tap = 0; tap < a.taps; ++tap) {
     const float* x = a.x + row * a.x_stride + tap * a.tap_stride;
     for (int64_t k = 0; k < run; ++k, w += kPanel) {
+      if constexpr (kAhead) ahead.fetch();
       hn::Vec<F32> weights[P][kVectors];
       for (int p = 0; p < P; ++p) {
         for (int v = 0; v < kVectors; ++v)
@@ -84,33 +120,45 @@ HWY_INLINE void float_tile(const FloatRows& a, int64_t row, int64_t panel) {
       }
     }
   }
+  const bool plain = !a.epilogue.bias && !a.epilogue.gelu && !a.epilogue.accumulate &&
+                     (panel + P) * kPanel <= a.outputs;
   for (int r = 0; r < R; ++r) {
+    float* out = a.out + (row + r) * a.out_stride;
     for (int p = 0; p < P; ++p) {
       for (int v = 0; v < kVectors; ++v) {
-        finish(d, sum[r][p][v], a.epilogue, (panel + p) * kPanel + v * kLanes, a.outputs,
-               a.out + (row + r) * a.out_stride);
+        const int64_t column = (panel + p) * kPanel + v * kLanes;
+        if (plain) {
+          hn::StoreU(sum[r][p][v], d, out + column);
+        } else {
+          finish(d, sum[r][p][v], a.epilogue, column, a.outputs, out);
+        }
       }
     }
   }
 }
 
-template <int R, class W>
+template <int R, class W, bool kAhead = false>
 HWY_NOINLINE void float_panels(const FloatRows& a, int64_t row, int64_t begin, int64_t end) {
   constexpr int kTile = panels_for(R);
   int64_t panel = begin;
-  for (; panel + kTile <= end; panel += kTile) float_tile<R, kTile, W>(a, row, panel);
-  for (; panel < end; ++panel) float_tile<R, 1, W>(a, row, panel);
+  for (; panel + kTile <= end; panel += kTile) float_tile<R, kTile, W, kAhead>(a, row, panel);
+  for (; panel < end; ++panel) float_tile<R, 1, W, kAhead>(a, row, panel);
 }
 
 template <class W>
 void float_rows(const FloatRows& a) {
   // Panels in small groups outside, rows inside: a group's weights stay in the cache while the rows
   // pass.
-  constexpr int64_t kGroup = 8;
   for (int64_t begin = a.panel_begin; begin < a.panel_end; begin += kGroup) {
     const int64_t end = std::min(begin + kGroup, a.panel_end);
     int64_t row = 0;
-    for (; row + kMaxRows <= a.rows; row += kMaxRows) float_panels<kMaxRows, W>(a, row, begin, end);
+    for (; row + kMaxRows <= a.rows; row += kMaxRows) {
+      if (a.prefetch) {
+        float_panels<kMaxRows, W, true>(a, row, begin, end);
+      } else {
+        float_panels<kMaxRows, W>(a, row, begin, end);
+      }
+    }
     switch (a.rows - row) {
       case 11:
         float_panels<HWY_MIN(kMaxRows, 11), W>(a, row, begin, end);

@@ -17,10 +17,14 @@ namespace {
 // Rows of the first level in a block, below which its weights (half of all the memory that a block
 // reads) are the limit.
 constexpr int64_t kFirstLevelRows = 240;
-// A slice's transformed rows (convolution.h) stay in the cache.
+// A slice's transformed rows (convolution.h) stay in the cache; many slices keep many threads busy.
 constexpr int64_t kMaxSliceRows = 240;
-// Elements of a line in a step: the lines of a level stay in the cache.
-constexpr int64_t kMaxLineElements = 65536;
+// Elements of a line in a step. Many channels have weights that leave the cache in every step, and
+// longer steps read them less often; with few, all lines of a level stay in the cache.
+constexpr int64_t kManyChannels = 128;
+constexpr int64_t line_elements(int64_t channels) {
+  return channels >= kManyChannels ? 65536 : 16384;
+}
 constexpr int64_t kEndKernel = 7;
 constexpr float kLastSlope = 0.01f;  // before conv_post: the default of torch's leaky_relu
 
@@ -146,7 +150,8 @@ nn::Convolution HifiGan::Network::Builder::pack(const nn::ConvolutionShape& shap
 // A convolution that keeps the length.
 Operation HifiGan::Network::Builder::same(const std::string& name, nn::ConvolutionShape shape,
                                           int in, int64_t lag, float factor) {
-  shape.rows = largest_divisor(level().rows, kMaxSliceRows);
+  const int64_t slice = shape.outputs >= kManyChannels ? kMaxSliceRows : kMaxSliceRows / 2;
+  shape.rows = largest_divisor(level().rows, slice);
   const Shape dims = {shape.outputs, shape.inputs, shape.kernel};
   const nn::Buffer weight = read_.f32(name + ".weight", dims);
   for (int64_t i = 0; i < dims.elements(); ++i) weight.as<float>()[i] *= factor;
@@ -174,8 +179,8 @@ void HifiGan::Network::Builder::add_level(size_t i) {
   const int64_t padding = (dims_.upsample_kernel_sizes[i] - rate) / 2;
   const int64_t channels = nn::padded_channels(dims_.channels(i + 1));
   const Level& above = level();
-  const int64_t input_rows =
-      largest_divisor(above.rows, std::max<int64_t>(1, kMaxLineElements / (rate * channels)));
+  const int64_t input_rows = largest_divisor(
+      above.rows, std::max<int64_t>(1, line_elements(channels) / (rate * channels)));
   Level next = {.rate = above.rate * rate,
                 .rows = input_rows * rate,
                 .start = rate * (above.start - line(output_).lag) - padding,
