@@ -81,8 +81,16 @@ def measure_borders(options: argparse.Namespace, folder: Path) -> dict:
     results = transcribe(options, audios, folder)
     errors = [abs(pair) for result, (start, end) in zip(results, borders) if result["segments"]
               for pair in (result["segments"][0]["start"] - start, result["segments"][-1]["end"] - end)]
-    return {"borders": len(errors), "within_0.3_s": round(float(np.mean(np.array(errors) <= 0.3)), 3) if errors else None,
-            "median_s": round(float(np.median(errors)), 3) if errors else None}
+    return {"borders": len(errors), "within_0.3_s": round(float(np.mean(np.array(errors) <= 0.3)), 3) if errors else 0.0,
+            "median_s": round(float(np.median(errors)), 3) if errors else 0.0}
+
+
+def describe(result: dict) -> str:
+    if "wer" in result:
+        return f"WER {result['wer']:.1f} % ({result['utterances']} utterances)"
+    if "recordings" in result:
+        return f"text in {result['with_text']} of {result['recordings']} recordings without speech"
+    return f"{100 * result['within_0.3_s']:.0f} % of {result['borders']} borders within 0.3 s, median {result['median_s']} s"
 
 
 def main() -> None:
@@ -93,16 +101,19 @@ def main() -> None:
     arguments.add_argument("--precision", default="auto")
     arguments.add_argument("--sets", nargs="*", default=SETS)
     arguments.add_argument("--limit", type=int, default=1000, help="utterances of each set at most")
+    arguments.add_argument("--table", type=Path, help="write the results as a Markdown table")
     arguments.add_argument("--show", type=int, default=0, help="transcripts of each set to print")
     options = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    measures = {"quiet": measure_quiet, "borders": measure_borders}
+    rows = ["| set | |", "|---|---|"]
+    with tempfile.TemporaryDirectory() as scratch:
         for name in options.sets:
-            if name == "quiet":
-                print(name, json.dumps(measure_quiet(options, Path(folder))), flush=True)
-            elif name == "borders":
-                print(name, json.dumps(measure_borders(options, Path(folder))), flush=True)
-            else:
-                print(name, json.dumps(measure_set(options, name, Path(folder))), flush=True)
+            folder = Path(scratch)
+            result = measures[name](options, folder) if name in measures else measure_set(options, name, folder)
+            print(name, json.dumps(result), flush=True)
+            rows.append(f"| {name} | {describe(result)} |")
+    if options.table:
+        options.table.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

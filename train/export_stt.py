@@ -34,9 +34,10 @@ def config_json(c: SttConfig, tokens: SttTokens) -> dict:
 
 
 def generation_json(c: SttConfig, tokens: SttTokens) -> dict:
-    # Nothing is suppressed at the beginning: in silence the end may come at once.
+    # As openai/whisper: tokens that are no answer. Nothing is suppressed at the beginning: in silence the end may come at once.
+    no_answers = ["<|startoftranscript|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>"]
     return {"decoder_start_token_id": tokens.start, "bos_token_id": tokens.end, "eos_token_id": tokens.end,
-            "pad_token_id": tokens.end, "max_length": c.text_positions, "begin_suppress_tokens": [], "suppress_tokens": [],
+            "pad_token_id": tokens.end, "max_length": c.text_positions, "begin_suppress_tokens": [], "suppress_tokens": [tokens.id(name) for name in no_answers],
             "no_timestamps_token_id": tokens.no_timestamps, "prev_sot_token_id": tokens.id("<|startofprev|>"),
             "max_initial_timestamp_index": 50, "return_timestamps": False, "is_multilingual": False}
 

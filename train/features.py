@@ -1,8 +1,8 @@
 """Log-mel as Whisper and as SpeechT5 compute it, and what augmentation does to samples."""
 
 import functools
+import math
 
-import librosa
 import numpy as np
 import torch
 from scipy.signal import butter, fftconvolve, sosfilt
@@ -11,30 +11,37 @@ from torch import Tensor
 RATE = 16000
 
 
+def slaney_mel(hz: Tensor) -> Tensor:
+    """Linear below 1 kHz, logarithmic above (Slaney's Auditory Toolbox)."""
+    return torch.where(hz < 1000, hz * 3 / 200, 15 + torch.log(hz.clamp(min=1000) / 1000) * 27 / math.log(6.4))
+
+
 @functools.cache
-def mel_filters(device: str) -> Tensor:
-    return torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=400, n_mels=80)).to(device)
+def mel_filters(device: str, n_fft: int, low: float, high: float, mels: int = 80) -> Tensor:
+    """[mels, n_fft / 2 + 1], triangles of equal area, as librosa makes them."""
+    edges = torch.linspace(*slaney_mel(torch.tensor([low, high], dtype=torch.float64)).tolist(), mels + 2, dtype=torch.float64)
+    hz = torch.where(edges < 15, edges * 200 / 3, 1000 * torch.exp((edges - 15) * math.log(6.4) / 27))
+    bins = torch.linspace(0, RATE / 2, n_fft // 2 + 1, dtype=torch.float64)
+    rising = (bins - hz[:-2, None]) / (hz[1:-1] - hz[:-2])[:, None]
+    falling = (hz[2:, None] - bins) / (hz[2:] - hz[1:-1])[:, None]
+    triangles = torch.minimum(rising, falling).clamp(min=0) * (2 / (hz[2:] - hz[:-2]))[:, None]
+    return triangles.float().to(device)
 
 
 def log_mel(samples: Tensor) -> Tensor:
     """[batch, samples] -> [batch, 80, samples / 160]; openai/whisper audio.py, with the maximum of each row."""
     window = torch.hann_window(400, device=samples.device)
     spectrum = torch.stft(samples, 400, 160, window=window, return_complex=True)[..., :-1].abs() ** 2
-    log = torch.clamp(mel_filters(str(samples.device)) @ spectrum, min=1e-10).log10()
+    log = torch.clamp(mel_filters(str(samples.device), 400, 0, 8000) @ spectrum, min=1e-10).log10()
     log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8)
     return (log + 4) / 4
-
-
-@functools.cache
-def voice_filters(device: str) -> Tensor:
-    return torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=1024, n_mels=80, fmin=80, fmax=7600)).to(device)
 
 
 def voice_mel(samples: Tensor) -> Tensor:
     """[batch, samples] -> [batch, 1 + samples / 256, 80]; SpeechT5FeatureExtractor: magnitudes, log10, floor 1e-10."""
     window = torch.hann_window(1024, device=samples.device)
     magnitude = torch.stft(samples, 1024, 256, window=window, return_complex=True).abs()
-    return torch.clamp(voice_filters(str(samples.device)) @ magnitude, min=1e-10).log10().transpose(1, 2)
+    return torch.clamp(mel_filters(str(samples.device), 1024, 80, 7600) @ magnitude, min=1e-10).log10().transpose(1, 2)
 
 
 def spec_augment(mel: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -2,15 +2,19 @@
 
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerFast, WhisperForConditionalGeneration
+from transformers import (PreTrainedTokenizerFast, SpeechT5FeatureExtractor, SpeechT5ForTextToSpeech, SpeechT5HifiGan,
+                          SpeechT5Tokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration)
 
 import export_stt
 import features
 import sentences
+import train_vocoder
+import train_voice
 import tokens as vocabulary
 from shards import RATE, ShardWriter, Utterances, pack, unpack
 from stt_model import SttConfig, SttModel, start_near_the_diagonal
@@ -22,6 +26,11 @@ TEXTS = sentences.own_sentences(200, 1)
 def small_tokens(folder: Path) -> vocabulary.SttTokens:
     vocabulary.train(TEXTS, 300).save(str(folder / "tokenizer.json"))
     return vocabulary.SttTokens(folder)
+
+
+def run(script, arguments: list[str]) -> None:
+    with unittest.mock.patch("sys.argv", [script.__name__, *arguments]):
+        script.main()
 
 
 class Training(unittest.TestCase):
@@ -77,6 +86,25 @@ class Training(unittest.TestCase):
                 self.assertLess(abs(stamps[0] - first), 0.1)
             self.assertIn("Call Anna now.", text)
 
+    def test_voice_trains_restarts_and_speaks_in_transformers(self):
+        (self.folder / "ljspeech_sentences.csv").write_text("LJ001-0001|Call Anna now.|Call Anna now.\n")
+        with ShardWriter(self.folder, "voice", 0) as writer:
+            for i in range(4):
+                writer.add((3000 * np.sin(np.arange(RATE + 800 * i) / 5)).astype(np.int16), "Call Anna now.", "slt", "test")
+        common = ["--data", str(self.folder), "--run", str(self.folder / "run"), "--save-minutes", "0"]
+        for minutes in ("0.001", "0.05"):  # the second goes on from the checkpoint of the first
+            run(train_voice, [*common, "--corpus", str(self.folder), "--minutes", minutes, "--batch-seconds", "4"])
+            run(train_vocoder, [*common, "--minutes", minutes, "--batch", "2", "--mel-only-minutes", "0", "--frames", "16"])
+        run(train_voice, ["--run", str(self.folder / "run"), "--export", str(self.folder / "voice")])
+        run(train_vocoder, ["--run", str(self.folder / "run"), "--export", str(self.folder / "vocoder")])
+        voice = SpeechT5ForTextToSpeech.from_pretrained(self.folder / "voice", dtype=torch.float32)
+        vocoder = SpeechT5HifiGan.from_pretrained(self.folder / "vocoder", dtype=torch.float32)
+        ids = SpeechT5Tokenizer.from_pretrained(self.folder / "voice")("Call Anna now.", return_tensors="pt").input_ids
+        speaker = torch.from_numpy(np.load(self.folder / "voice/voices/slt.npy"))[None]
+        audio = voice.generate_speech(ids, speaker, vocoder=vocoder, maxlenratio=2.0)
+        self.assertTrue(torch.isfinite(audio).all())
+        self.assertGreater(len(audio), 0)
+
     def test_packed_shards_come_back(self):
         speech = (8000 * np.sin(np.arange(2 * RATE) / 20)).astype(np.int16)
         with ShardWriter(self.folder / "a", "synth_own", 3) as writer:
@@ -88,6 +116,15 @@ class Training(unittest.TestCase):
         self.assertEqual([back.row(i)["text"] for i in range(2)], ["one", "two"])
         self.assertEqual(len(back.audio(1)), RATE)
         self.assertGreater(np.corrcoef(back.audio(1), speech[RATE:])[0, 1], 0.95)
+
+    def test_features_equal_transformers(self):
+        audio = 0.1 * torch.randn(30 * RATE)
+        published = WhisperFeatureExtractor()(audio.numpy(), sampling_rate=RATE, return_tensors="pt").input_features[0]
+        self.assertLess((features.log_mel(audio[None])[0] - published).abs().max().item(), 1e-4)
+        voice = SpeechT5FeatureExtractor()(audio_target=audio.numpy(), sampling_rate=RATE, return_tensors="pt").input_values[0]
+        ours = features.voice_mel(audio[None])[0]
+        self.assertEqual(ours.shape, voice.shape)
+        self.assertLess((ours - voice).abs().max().item(), 1e-3)
 
     def test_log_mel_of_silence_is_flat(self):
         mel = features.log_mel(torch.zeros(1, RATE))

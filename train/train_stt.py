@@ -5,6 +5,7 @@ python train_stt.py --data DIR --tokens DIR --run DIR --minutes 90 [--start-from
 """
 
 import argparse
+import copy
 import dataclasses
 import json
 import queue
@@ -35,6 +36,7 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--decoder-layers", type=int, default=4)
     arguments.add_argument("--lr", type=float, default=6e-4)
     arguments.add_argument("--warm-up", type=int, default=200, help="steps")
+    arguments.add_argument("--fall-from", type=float, default=0.33, help="share of the time after which the learning rate falls")
     arguments.add_argument("--batch-seconds", type=float, default=64)
     arguments.add_argument("--short", type=float, nargs=2, default=[5, 13], help="seconds of the windows that are not 30 s long")
     arguments.add_argument("--shares", default="", help="of the sources: own=0.4,lj=0.3,... (windows.py)")
@@ -46,7 +48,8 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--spec-augment", action="store_true", help="masks in the log-mel (long runs, not from the start)")
     arguments.add_argument("--save-minutes", type=float, default=10)
     arguments.add_argument("--loaders", type=int, default=1, help="threads that prepare batches")
-    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--threads", type=int, default=1, help="inside one product")
+    arguments.add_argument("--workers", type=int, default=1, help="batches learned from at once (CPU)")
     arguments.add_argument("--seed", type=int, default=6)
     arguments.add_argument("--bf16", action="store_true", help="bf16 products (always on a GPU)")
     return arguments.parse_args()
@@ -59,10 +62,10 @@ class Progress:
     audio_seconds: float = 0.0  # heard
 
 
-def learning_rate(peak: float, warm_up: int, step: int, share_done: float) -> float:
-    """Up during the warm-up; from a third of the time on down to a fiftieth, along a line."""
-    fall = 1 - 0.98 * max(0.0, share_done - 1 / 3) * 1.5
-    return peak * min(1, (step + 1) / warm_up) * max(0.02, fall)
+def learning_rate(options: argparse.Namespace, step: int, share_done: float) -> float:
+    """Up during the warm-up; when the last part of the time begins, down to a fiftieth along a line."""
+    left = (1 - share_done) / (1 - options.fall_from)
+    return options.lr * min(1, (step + 1) / options.warm_up) * min(1, max(0.02, left))
 
 
 def long_share(share_done: float) -> float:
@@ -81,18 +84,18 @@ def ctc_loss(head: nn.Linear, audio: Tensor, letters: list[list[int]]) -> Tensor
     return loss.to(audio.device) / max(1, int(sizes.sum()))
 
 
-def losses(model: SttModel, head: nn.Linear, batch: Batch, device: str, masks: bool, attention: bool,
+def losses(model: nn.ModuleDict, batch: Batch, device: str, masks: bool, attention: bool,
            encoder_learns: bool) -> tuple[Tensor, Tensor]:
     """Of CTC and of attention. An encoder that does not learn has no CTC loss."""
     mel = features.log_mel(batch.samples.to(device))
     if masks:
         mel = features.spec_augment(mel)
     with torch.set_grad_enabled(encoder_learns):
-        audio = model.encoder(mel)
-    by_ctc = ctc_loss(head, audio, batch.letters) if encoder_learns else torch.zeros((), device=device)
+        audio = model["stt"].encoder(mel)
+    by_ctc = ctc_loss(model["head"], audio, batch.letters) if encoder_learns else torch.zeros((), device=device)
     if not attention:
         return by_ctc, torch.zeros_like(by_ctc)
-    logits = model.decoder(batch.tokens.to(device), audio)
+    logits = model["stt"].decoder(batch.tokens.to(device), audio)
     by_attention = F.cross_entropy(logits.float().flatten(0, 1), batch.targets.to(device).flatten(), ignore_index=IGNORED,
                                    label_smoothing=0.05)
     return by_ctc, by_attention
@@ -120,11 +123,85 @@ class Prefetcher:
                 loaded = time.time()
 
 
-def save(run: Path, model: SttModel, head: nn.Linear, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    part = run / "checkpoint.part"
-    torch.save({"config": dataclasses.asdict(model.config), "model": model.state_dict(), "head": head.state_dict(),
-                "optimizer": optimizer.state_dict(), "progress": dataclasses.asdict(progress)}, part)
-    part.rename(run / "checkpoint.pt")
+class Trainer:
+    """The model and what trains it. On a CPU several workers each learn from a batch of their own, on a copy of the model; the
+    gradients of whoever is ready move the one model. Threads inside one small product would mostly wait for each other."""
+
+    def __init__(self, options: argparse.Namespace, model: nn.ModuleDict, device: str, state: dict | None):
+        self.options, self.model, self.device = options, model, device
+        self.progress = Progress(**state["progress"]) if state else Progress()
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
+        if state:
+            self.optimizer.load_state_dict(state["optimizer"])
+        self.log = open(options.run / "log.jsonl", "a", encoding="utf-8")
+        self.last = self.saved = time.time()
+        self.lock = threading.Lock()
+
+    def share_done(self) -> float:
+        return self.progress.seconds / (self.options.minutes * 60)
+
+    def save(self) -> None:
+        part = self.options.run / "checkpoint.part"
+        torch.save({"config": dataclasses.asdict(self.model["stt"].config), "model": self.model["stt"].state_dict(),
+                    "head": self.model["head"].state_dict(), "optimizer": self.optimizer.state_dict(),
+                    "progress": dataclasses.asdict(self.progress)}, part)
+        part.rename(self.options.run / "checkpoint.pt")
+        self.saved = time.time()
+
+    def work(self, prefetcher: "Prefetcher") -> None:
+        own = self.model if self.options.workers == 1 else copy.deepcopy(self.model)
+        parameters = [p for p in own.parameters() if p.requires_grad]
+        while self.share_done() < 1:
+            prefetcher.long_share = long_share(self.share_done())
+            batch = prefetcher.ready.get()
+            attention = self.progress.seconds >= self.options.ctc_only_minutes * 60
+            encoder_learns = self.progress.seconds >= self.options.decoder_only_minutes * 60
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.options.bf16 or self.device == "cuda"):
+                by_ctc, by_attention = losses(own, batch, self.device, self.options.spec_augment, attention, encoder_learns)
+            gradients = torch.autograd.grad(by_attention + 0.3 * by_ctc, parameters, allow_unused=True)
+            with self.lock:
+                self.step(gradients, batch, by_ctc.item(), by_attention.item())
+                if own is not self.model:
+                    own.load_state_dict(self.model.state_dict())
+
+    def step(self, gradients: tuple[Tensor | None, ...], batch: Batch, by_ctc: float, by_attention: float) -> None:
+        progress, options = self.progress, self.options
+        for parameter, gradient in zip(self.parameters, gradients):
+            parameter.grad = gradient
+        rate = learning_rate(options, progress.step, self.share_done())
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        norm = nn.utils.clip_grad_norm_(self.parameters, 1.0).item()
+        self.optimizer.step()
+        now = time.time()
+        progress.step += 1
+        progress.seconds += now - self.last
+        progress.audio_seconds += batch.samples.numel() / features.RATE
+        self.last = now
+        if progress.step % 10 == 0:
+            row = {"step": progress.step, "minutes": progress.seconds / 60, "window": batch.samples.shape[1] / features.RATE,
+                   "audio_hours": progress.audio_seconds / 3600, "ctc": by_ctc, "attention": by_attention, "norm": norm, "lr": rate}
+            self.log.write(json.dumps({name: float(f"{value:.4g}") for name, value in row.items()}) + "\n")
+            self.log.flush()
+        if now - self.saved > options.save_minutes * 60:
+            self.save()
+
+
+def load_or_start(options: argparse.Namespace, tokens: SttTokens) -> tuple[nn.ModuleDict, dict | None]:
+    """The model with its CTC head, and the checkpoint that they come from, if there is one."""
+    stt = SttModel(SttConfig(tokens.size, encoder_layers=options.encoder_layers, decoder_layers=options.decoder_layers))
+    head = nn.Linear(stt.config.d_model, len(CTC_SYMBOLS) + 1)
+    newest = options.run / "checkpoint.pt"
+    state = torch.load(newest, map_location="cpu", weights_only=True) if newest.exists() else None
+    if state:
+        stt.load_state_dict(state["model"])
+        head.load_state_dict(state["head"])
+    elif options.start_from:
+        start_from(stt, options.start_from, tokens)
+    else:
+        start_near_the_diagonal(stt.encoder)
+    return nn.ModuleDict({"stt": stt, "head": head}), state
 
 
 def main() -> None:
@@ -133,60 +210,16 @@ def main() -> None:
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokens = SttTokens(options.tokens)
-    model = SttModel(SttConfig(tokens.size, encoder_layers=options.encoder_layers, decoder_layers=options.decoder_layers))
-    head = nn.Linear(model.config.d_model, len(CTC_SYMBOLS) + 1)
-    progress = Progress()
     options.run.mkdir(parents=True, exist_ok=True)
-    newest = options.run / "checkpoint.pt"
-    state = torch.load(newest, map_location="cpu", weights_only=True) if newest.exists() else None
-    if state:
-        model.load_state_dict(state["model"])
-        head.load_state_dict(state["head"])
-        progress = Progress(**state["progress"])
-    elif options.start_from:
-        start_from(model, options.start_from, tokens)
-    else:
-        start_near_the_diagonal(model.encoder)
-    model.to(device)
-    head.to(device)
-    parameters = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    if state:
-        optimizer.load_state_dict(state["optimizer"])
-
-    prefetcher = Prefetcher(options, tokens, progress.step)
-    log = open(options.run / "log.jsonl", "a", encoding="utf-8")
-    saved = last = time.time()
-    while progress.seconds < options.minutes * 60:
-        done = progress.seconds / (options.minutes * 60)
-        prefetcher.long_share = long_share(done)
-        batch = prefetcher.ready.get()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(options.lr, options.warm_up, progress.step, done)
-        attention = progress.seconds >= options.ctc_only_minutes * 60
-        encoder_learns = progress.seconds >= options.decoder_only_minutes * 60
-        with torch.autocast(device, torch.bfloat16, enabled=options.bf16 or device == "cuda"):
-            by_ctc, by_attention = losses(model, head, batch, device, options.spec_augment, attention, encoder_learns)
-        (by_attention + 0.3 * by_ctc).backward()
-        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-        now = time.time()
-        progress.step += 1
-        progress.seconds += now - last
-        progress.audio_seconds += batch.samples.numel() / features.RATE
-        last = now
-        if progress.step % 10 == 0:
-            log.write(json.dumps({"step": progress.step, "minutes": round(progress.seconds / 60, 2), "window": batch.samples.shape[1] // 16000,
-                                  "audio_hours": round(progress.audio_seconds / 3600, 3), "ctc": round(by_ctc.item(), 3),
-                                  "attention": round(by_attention.item(), 3), "norm": round(norm.item(), 2),
-                                  "lr": optimizer.param_groups[0]["lr"]}) + "\n")
-            log.flush()
-        if now - saved > options.save_minutes * 60:
-            save(options.run, model, head, optimizer, progress)
-            saved = now
-    save(options.run, model, head, optimizer, progress)
+    model, state = load_or_start(options, tokens)
+    trainer = Trainer(options, model.to(device), device, state)
+    prefetcher = Prefetcher(options, tokens, trainer.progress.step)
+    workers = [threading.Thread(target=trainer.work, args=(prefetcher,)) for _ in range(options.workers)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    trainer.save()
 
 
 if __name__ == "__main__":

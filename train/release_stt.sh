@@ -1,0 +1,15 @@
+#!/bin/sh -e
+# The model of a run as data/models/parley-mini-en: exported, converted, compressed to int8, measured, with its card.
+#     release_stt.sh EXPORTED DATA [BUILD]          EXPORTED: the folder of export_stt.py
+here=$(dirname "$0")
+exported=$1 data=$2 build=${3:-$here/../build}
+model=$here/../data/models/parley-mini-en
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$build/parley" convert "$exported" -o "$work/f16" --weights f16 --name parley-mini-en
+"$build/parley" compress "$work/f16" -o "$work/parley-mini-en" --weights int8
+python3 "$here/evaluate_stt.py" --data "$data" --model "$work/parley-mini-en" --transcribe "$build/transcribe" --table "$work/results.md"
+{ cat "$here/parley-mini-en.md"; echo; cat "$work/results.md"; } > "$work/parley-mini-en/MODEL_CARD.md"
+rm -rf "$model"
+mkdir -p "$(dirname "$model")"
+mv "$work/parley-mini-en" "$model"
