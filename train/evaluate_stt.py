@@ -16,7 +16,8 @@ import soundfile
 
 from shards import RATE, Utterances
 
-SETS = ["quiet", "borders", "held_out_synth_own", "held_out_synth_lj", "held_out_commands", "held_out_dev", "held_out_clean", "held_out_other"]
+SETS = ["quiet", "borders", "held_out_synth_own", "held_out_synth_lj", "held_out_commands", "held_out_dev",
+        "held_out_clean", "held_out_other"]
 
 
 def plain(text: str) -> str:
@@ -30,8 +31,8 @@ def transcribe(options: argparse.Namespace, audios: list[np.ndarray], folder: Pa
         soundfile.write(path, audio, RATE)
     lines = subprocess.run(
         [options.transcribe, "--quiet", "-m", options.model, "--precision", options.precision, "-f", "jsonl", "--threads", "1",
-         "--jobs-file", "-"], input="\n".join(map(str, paths)) + "\n", check=True, capture_output=True, text=True).stdout.splitlines()
-    return [json.loads(line) for line in lines]
+         "--jobs-file", "-"], input="\n".join(map(str, paths)) + "\n", check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in lines.splitlines()]
 
 
 def rate(rows: list[tuple[str, str]]) -> float:

@@ -37,7 +37,8 @@ def generation_json(c: SttConfig, tokens: SttTokens) -> dict:
     # As openai/whisper: tokens that are no answer. Nothing is suppressed at the beginning: in silence the end may come at once.
     no_answers = ["<|startoftranscript|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>"]
     return {"decoder_start_token_id": tokens.start, "bos_token_id": tokens.end, "eos_token_id": tokens.end,
-            "pad_token_id": tokens.end, "max_length": c.text_positions, "begin_suppress_tokens": [], "suppress_tokens": [tokens.id(name) for name in no_answers],
+            "pad_token_id": tokens.end, "max_length": c.text_positions, "begin_suppress_tokens": [],
+            "suppress_tokens": [tokens.id(name) for name in no_answers],
             "no_timestamps_token_id": tokens.no_timestamps, "prev_sot_token_id": tokens.id("<|startofprev|>"),
             "max_initial_timestamp_index": 50, "return_timestamps": False, "is_multilingual": False}
 
@@ -55,7 +56,8 @@ def export(model: SttModel, tokens: SttTokens, tokenizer_json: Path, out: Path) 
     tensors = {name: tensor.to(torch.float16).contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
     for name, content in (("config.json", config_json(model.config, tokens)), ("preprocessor_config.json", PREPROCESSOR),
-                          ("generation_config.json", generation_json(model.config, tokens)), ("tokenizer_config.json", TOKENIZER)):
+                          ("generation_config.json", generation_json(model.config, tokens)),
+                          ("tokenizer_config.json", TOKENIZER)):
         (out / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (out / "tokenizer.json").write_bytes(tokenizer_json.read_bytes())
 

@@ -56,7 +56,8 @@ def fit(states: Tensor, speech: Tensor, embedding: Tensor, row: int, ridge: floa
     others = torch.cat([embedding[:row], embedding[row + 1:]])
     wanted = torch.logsumexp(states @ others.T, dim=1) + torch.where(speech, BELOW, ABOVE)
     kernel = states @ states.T
-    weights = torch.linalg.solve(kernel + ridge * kernel.diagonal().mean() * torch.eye(len(states)), wanted - states @ embedding[row])
+    kernel = kernel + ridge * kernel.diagonal().mean() * torch.eye(len(states))
+    weights = torch.linalg.solve(kernel, wanted - states @ embedding[row])
     return embedding[row] + states.T @ weights
 
 
@@ -73,7 +74,8 @@ def main() -> None:
     tokens = SttTokens(options.tokens)
     tensors = load_file(options.model / "model.safetensors")
     model = SttModel.of_folder(options.model)
-    found = windows(WindowSource(options.data, tokens, options.seed, strength=0.4), options.windows, np.random.default_rng(options.seed))
+    source = WindowSource(options.data, tokens, options.seed, strength=0.4)
+    found = windows(source, options.windows, np.random.default_rng(options.seed))
     with ThreadPoolExecutor(options.workers) as pool:
         states = torch.stack(list(pool.map(lambda window: state_at_start(model, window[0], tokens.start), found)))
     speech = torch.tensor([has_speech for _, has_speech in found])
@@ -86,7 +88,7 @@ def main() -> None:
         for label, group in (("seen", chosen), ("unseen", ~chosen)):
             if group.any():
                 wrong = ((probability > 0.6) == speech)[group]
-                print(f"fitted on {name}, {label}: {int(wrong.sum())} of {int(group.sum())} windows on the wrong side", flush=True)
+                print(f"fitted on {name}, {label}: {int(wrong.sum())} of {len(wrong)} windows on the wrong side", flush=True)
     tensors["model.decoder.embed_tokens.weight"][tokens.no_speech] = trial[tokens.no_speech].to(torch.float16)
     save_file(tensors, options.model / "model.safetensors", metadata={"format": "pt"})
 

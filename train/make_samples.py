@@ -18,7 +18,8 @@ from synthesize import RATE, speak
 # name -> (engine and voice, sentence) in order. What is said is what the small model is for.
 SAMPLE = [("flite", "slt", "Turn off the light in the kitchen."), ("flite", "rms", "The meeting is on Tuesday at eight o'clock."),
           ("flite", "awb", "It will be windy in Berlin on Sunday.")]
-SPEAKERS = [("flite", "slt", "What is the weather in Chicago?"), ("espeak", "en-us+m3", "The temperature is sixty seven degrees."),
+SPEAKERS = [("flite", "slt", "What is the weather in Chicago?"),
+            ("espeak", "en-us+m3", "The temperature is sixty seven degrees."),
             ("flite", "rms", "Call Helen tomorrow."), ("espeak", "en-us+f1", "Wake me up at seven."),
             ("flite", "awb", "My number is three five two nine one.")]
 NOISY = [("flite", "slt", "Set a timer for ten minutes."), ("flite", "rms", "Open the window in the bedroom.")]
@@ -88,7 +89,8 @@ def main() -> None:
         write("noisy.opus", noisy + hiss(len(noisy), 0.03, 3), RATE, text_of(NOISY), "a fan beside the speaker", format="OGG",
               subtype="OPUS")
         pauses, text = with_pauses(rng, folder)
-        write("pauses.opus", pauses, RATE, text, "three minutes with pauses", format="OGG", subtype="OPUS", compression_level=0.95)
+        write("pauses.opus", pauses, RATE, text, "three minutes with pauses", format="OGG", subtype="OPUS",
+              compression_level=0.95)
         telephone = resample_poly(joined(spoken(TELEPHONE, rng, folder)), 1, 2)
         band = butter(4, [300, 3400], "bandpass", fs=8000, output="sos")
         write("telephone.wav", sosfilt(band, telephone), 8000, text_of(TELEPHONE), "8 kHz, A-law, 300 to 3400 Hz", subtype="ALAW")

@@ -2,6 +2,7 @@
 
 import csv
 import random
+import unicodedata
 from pathlib import Path
 
 NAMES = """Anna Ben Carla David Emma Frank Grace Henry Iris Jack Karen Liam Maria Nina Oscar Peter Rosa Sam Tina Victor
@@ -143,9 +144,8 @@ def lj_sentences(corpus: Path) -> dict[str, str]:
 
 def clean(text: str) -> str:
     """ASCII as far as English goes, no quotation marks: nobody hears them."""
-    table = str.maketrans({"’": "'", "‘": "'", "“": "", "”": "", '"': "", "—": ", ", "–": ", ", "[": "", "]": "", "(": "", ")": "",
-                           "é": "e", "è": "e", "ê": "e", "ü": "u", "à": "a", "â": "a", "ñ": "n", "ä": "a", "ö": "o"})
-    text = text.translate(table).replace("--", ", ").replace(" ,", ",")
+    table = str.maketrans({"’": "'", "‘": "'", "—": ", ", "–": ", ", **dict.fromkeys('“”"[]()', "")})
+    text = unicodedata.normalize("NFKD", text.translate(table).replace("--", ", ").replace(" ,", ","))
     return " ".join(text.encode("ascii", "ignore").decode().split())
 
 

@@ -35,7 +35,8 @@ class ShardWriter:
     def add(self, audio: np.ndarray, text: str, speaker: str, source: str) -> None:
         assert audio.dtype == np.int16 and audio.ndim == 1
         self.audio.write(audio.tobytes())
-        self.lines.append(json.dumps({"at": self.position, "samples": len(audio), "text": text, "speaker": speaker, "source": source}))
+        row = {"at": self.position, "samples": len(audio), "text": text, "speaker": speaker, "source": source}
+        self.lines.append(json.dumps(row))
         self.position += len(audio)
 
     def __enter__(self):
@@ -85,7 +86,8 @@ def pack(folder: Path, packed: Path, kbps: int) -> None:
     for index in sorted(folder.glob("*.jsonl")):
         audio, target = index.with_suffix(".i16"), packed / (index.stem + ".opus")
         if not target.exists():
-            ffmpeg("-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(audio), "-c:a", "libopus", "-b:a", f"{kbps}k", str(target))
+            ffmpeg("-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(audio), "-c:a", "libopus",
+                   "-b:a", f"{kbps}k", str(target))
         (packed / index.name).write_bytes(index.read_bytes())
 
 

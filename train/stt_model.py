@@ -132,8 +132,9 @@ class SttModel(nn.Module):
     def of_folder(folder: Path) -> "SttModel":
         """A checkpoint in transformers' form, ready to use."""
         c = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        model = SttModel(SttConfig(c["vocab_size"], c["d_model"], c["encoder_attention_heads"], c["encoder_layers"], c["decoder_layers"],
-                                   c["encoder_ffn_dim"], c["num_mel_bins"], c["max_source_positions"], c["max_target_positions"]))
+        model = SttModel(SttConfig(
+            c["vocab_size"], c["d_model"], c["encoder_attention_heads"], c["encoder_layers"], c["decoder_layers"],
+            c["encoder_ffn_dim"], c["num_mel_bins"], c["max_source_positions"], c["max_target_positions"]))
         model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()})
         return model.eval()
 

@@ -13,7 +13,8 @@ import sentences
 from shards import ShardWriter, at_rate, finished_shards
 
 FLITE = ["slt", "awb", "rms", "kal16"]
-ESPEAK = ["en-us", "en-gb", "en-us+f1", "en-us+f2", "en-us+f4", "en-us+m1", "en-us+m3", "en-us+m7", "en-gb+f4", "en-gb+m1", "en-gb+m3",
+ESPEAK = ["en-us", "en-gb", "en-us+f1", "en-us+f2", "en-us+f4", "en-us+m1", "en-us+m3", "en-us+m7", "en-gb+f4", "en-gb+m1",
+          "en-gb+m3",
           "en-gb-scotland", "en-us+m4", "en-gb+f2"]
 VOICES = [("flite", voice) for voice in FLITE] + [("espeak", voice) for voice in ESPEAK]
 TEACHER = ("flite", "slt")

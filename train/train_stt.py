@@ -181,7 +181,8 @@ class Trainer:
         self.last = now
         if progress.step % 10 == 0:
             row = {"step": progress.step, "minutes": progress.seconds / 60, "window": batch.samples.shape[1] / features.RATE,
-                   "audio_hours": progress.audio_seconds / 3600, "ctc": by_ctc, "attention": by_attention, "norm": norm, "lr": rate}
+                   "audio_hours": progress.audio_seconds / 3600, "ctc": by_ctc, "attention": by_attention, "norm": norm,
+                   "lr": rate}
             self.log.write(json.dumps({name: float(f"{value:.4g}") for name, value in row.items()}) + "\n")
             self.log.flush()
         if now - self.saved > options.save_minutes * 60:

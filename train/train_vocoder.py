@@ -66,7 +66,8 @@ class ResolutionDiscriminator(nn.Module):
 
 class Discriminators(nn.ModuleList):
     def __init__(self):
-        super().__init__([*(PeriodDiscriminator(p) for p in (2, 3, 5, 7, 11)), *(ResolutionDiscriminator(n) for n in (512, 1024, 2048))])
+        super().__init__([*(PeriodDiscriminator(period) for period in (2, 3, 5, 7, 11)),
+                          *(ResolutionDiscriminator(n_fft) for n_fft in (512, 1024, 2048))])
 
     def judge(self, audio: Tensor) -> list[list[Tensor]]:
         return [judge(audio) for judge in self]

@@ -31,8 +31,9 @@ def train_tokenizer(corpus: Path, folder: Path) -> None:
     """A character vocabulary like SpeechT5's: <s> 0, <pad> 1, </s> 2, <unk> 3."""
     texts = list(sentences.lj_sentences(corpus).values()) + sentences.own_sentences(2000, 6)
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_prefix=str(folder / "spm_char"), model_type="char", vocab_size=80, hard_vocab_limit=False,
-        character_coverage=1.0, bos_id=0, pad_id=1, eos_id=2, unk_id=3, normalization_rule_name="nmt_nfkc", minloglevel=2)
+        sentence_iterator=iter(texts), model_prefix=str(folder / "spm_char"), model_type="char", vocab_size=80,
+        hard_vocab_limit=False, character_coverage=1.0, bos_id=0, pad_id=1, eos_id=2, unk_id=3,
+        normalization_rule_name="nmt_nfkc", minloglevel=2)
 
 
 def speaker() -> Tensor:
