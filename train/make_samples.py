@@ -16,7 +16,7 @@ import sentences
 from synthesize import RATE, speak
 
 # name -> (engine and voice, sentence) in order. What is said is what the small model is for.
-SAMPLE = [("flite", "slt", "Turn off the light in the kitchen."), ("flite", "rms", "The meeting is on Tuesday at eight o'clock."),
+SAMPLE = [("flite", "slt", "Turn off the kitchen light."), ("flite", "rms", "The meeting is on Tuesday at eight o'clock."),
           ("flite", "awb", "It will be windy in Berlin on Sunday.")]
 SPEAKERS = [("flite", "slt", "What is the weather in Chicago?"),
             ("espeak", "en-us+m3", "The temperature is sixty seven degrees."),

@@ -12,6 +12,7 @@ from transformers import (PreTrainedTokenizerFast, SpeechT5FeatureExtractor, Spe
 
 import export_stt
 import features
+import fit_no_speech
 import sentences
 import train_vocoder
 import train_voice
@@ -125,6 +126,16 @@ class Training(unittest.TestCase):
         ours = features.voice_mel(audio[None])[0]
         self.assertEqual(ours.shape, voice.shape)
         self.assertLess((ours - voice).abs().max().item(), 1e-3)
+
+    def test_no_speech_is_fitted_to_one_side(self):
+        torch.manual_seed(0)
+        speech = torch.arange(40) % 2 == 0
+        states = torch.randn(40, 64) + torch.where(speech, 2.0, -2.0)[:, None]
+        embedding = torch.randn(100, 64) * 0.3
+        row = fit_no_speech.fit(states[:20], speech[:20], embedding, 7)
+        embedding[7] = row
+        probability = (states @ embedding.T).softmax(1)[:, 7]
+        self.assertTrue(((probability > 0.6) != speech)[20:].all())  # states that it was not fitted on
 
     def test_log_mel_of_silence_is_flat(self):
         mel = features.log_mel(torch.zeros(1, RATE))
