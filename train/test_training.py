@@ -131,7 +131,7 @@ class Training(unittest.TestCase):
         torch.manual_seed(0)
         speech = torch.arange(40) % 2 == 0
         states = torch.randn(40, 64) + torch.where(speech, 2.0, -2.0)[:, None]
-        embedding = torch.randn(100, 64) * 0.3
+        embedding = torch.randn(100, 64) * 0.05
         row = fit_no_speech.fit(states[:20], speech[:20], embedding, 7)
         embedding[7] = row
         probability = (states @ embedding.T).softmax(1)[:, 7]
