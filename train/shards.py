@@ -7,10 +7,10 @@ pack turns them into Ogg Opus for travelling (a tenth of the bytes), unpack turn
 import argparse
 import json
 import math
-import subprocess
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from scipy.signal import resample_poly
 
 RATE = 16000
@@ -77,25 +77,22 @@ class Utterances:
         return self.rows[i][1]
 
 
-def ffmpeg(*arguments: str) -> None:
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *arguments], check=True)
-
-
 def pack(folder: Path, packed: Path, kbps: int) -> None:
     packed.mkdir(parents=True, exist_ok=True)
+    level = 1 - (kbps - 6) / 250  # libsndfile: 0 is 256 kbit/s, 1 is 6
     for index in sorted(folder.glob("*.jsonl")):
-        audio, target = index.with_suffix(".i16"), packed / (index.stem + ".opus")
+        target = packed / (index.stem + ".opus")
         if not target.exists():
-            ffmpeg("-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(audio), "-c:a", "libopus",
-                   "-b:a", f"{kbps}k", str(target))
+            audio = np.fromfile(index.with_suffix(".i16"), np.int16)
+            soundfile.write(target, audio, RATE, format="OGG", subtype="OPUS", compression_level=level)
         (packed / index.name).write_bytes(index.read_bytes())
 
 
 def unpack(packed: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for index in sorted(packed.glob("*.jsonl")):
-        target = folder / (index.stem + ".i16")
-        ffmpeg("-i", str(index.with_suffix(".opus")), "-f", "s16le", "-ar", str(RATE), "-ac", "1", str(target))
+        audio, _ = soundfile.read(index.with_suffix(".opus"), dtype="int16")
+        audio.tofile(folder / (index.stem + ".i16"))
         (folder / index.name).write_bytes(index.read_bytes())
 
 
