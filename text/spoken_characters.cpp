@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <optional>
 
 #include "base/error.h"
@@ -14,9 +15,58 @@
 
 namespace parley::text {
 
-struct CharacterFolder::Romanizer {
-  std::unique_ptr<icu::Transliterator> to_ascii;
-  const icu::Normalizer2* compatibility = nullptr;  // NFKC; ICU's own, lives forever
+namespace {
+
+void check(UErrorCode error) {
+  if (U_SUCCESS(error) != 0) return;
+  throw Error("spoken form", std::string("ICU cannot load its data: ") + u_errorName(error));
+}
+
+}  // namespace
+
+class CharacterFolder::Romanizer {
+ public:
+  // NFKC and NFKD; ICU's own, they live forever.
+  const icu::Normalizer2& compatibility() const { return *composed_; }
+
+  // ASCII and what ICU could not make ASCII.
+  icu::UnicodeString to_ascii(const icu::UnicodeString& text) const {
+    // Most need no more than their accents taken off.
+    UErrorCode error = U_ZERO_ERROR;
+    icu::UnicodeString letters;
+    const icu::UnicodeString taken_apart = decomposed_->normalize(text, error);
+    bool ascii = U_SUCCESS(error) != 0;
+    for (int32_t i = 0; ascii && i < taken_apart.length(); ++i) {
+      const char16_t unit = taken_apart[i];
+      if (u_charType(unit) == U_NON_SPACING_MARK) continue;
+      letters.append(unit);
+      ascii = unit < 0x80;
+    }
+    if (ascii) return letters;
+    std::call_once(loaded_, [this] {
+      UErrorCode failed = U_ZERO_ERROR;
+      transliterator_.reset(
+          icu::Transliterator::createInstance("Any-Latin; Latin-ASCII", UTRANS_FORWARD, failed));
+      check(failed);
+    });
+    letters = text;
+    transliterator_->transliterate(letters);
+    return letters;
+  }
+
+ private:
+  static const icu::Normalizer2* form(const icu::Normalizer2* (*get)(UErrorCode&)) {
+    UErrorCode error = U_ZERO_ERROR;
+    const icu::Normalizer2* found = get(error);
+    check(error);
+    return found;
+  }
+
+  const icu::Normalizer2* composed_ = form(icu::Normalizer2::getNFKCInstance);
+  const icu::Normalizer2* decomposed_ = form(icu::Normalizer2::getNFKDInstance);
+  // Takes 12 ms to load: not before a text needs it.
+  mutable std::once_flag loaded_;
+  mutable std::unique_ptr<icu::Transliterator> transliterator_;
 };
 
 namespace {
@@ -172,8 +222,7 @@ struct Written {
 
 class Folding {
  public:
-  Folding(const icu::Transliterator& to_ascii, const icu::Normalizer2& compatibility)
-      : to_ascii_(to_ascii), compatibility_(compatibility) {}
+  explicit Folding(const CharacterFolder::Romanizer& romanizer) : romanizer_(romanizer) {}
 
   FoldedText run(std::string_view utf8) {
     std::vector<Written> written;
@@ -232,7 +281,7 @@ class Folding {
   std::optional<std::u32string> normalized(char32_t c) const {
     UErrorCode error = U_ZERO_ERROR;
     const icu::UnicodeString one(static_cast<UChar32>(c));
-    const icu::UnicodeString result = compatibility_.normalize(one, error);
+    const icu::UnicodeString result = romanizer_.compatibility().normalize(one, error);
     if (U_FAILURE(error) != 0 || result == one) return std::nullopt;
     std::u32string code_points;
     for (int32_t i = 0; i < result.length(); i = result.moveIndex32(i, 1)) {
@@ -269,8 +318,8 @@ class Folding {
     return i < written.size() && u_isalpha(static_cast<UChar32>(written[i].c)) != 0;
   }
 
-  std::string romanized(icu::UnicodeString run) const {
-    to_ascii_.transliterate(run);
+  std::string romanized(const icu::UnicodeString& letters) const {
+    const icu::UnicodeString run = romanizer_.to_ascii(letters);
     std::string ascii;
     for (int32_t i = 0; i < run.length(); ++i) {
       const char16_t unit = run[i];
@@ -339,29 +388,19 @@ class Folding {
     out_.source.insert(out_.source.end(), text.size(), source);
   }
 
-  const icu::Transliterator& to_ascii_;
-  const icu::Normalizer2& compatibility_;
+  const CharacterFolder::Romanizer& romanizer_;
   FoldedText out_;
 };
 
 }  // namespace
 
-CharacterFolder::CharacterFolder() : romanizer_(std::make_unique<Romanizer>()) {
-  UErrorCode error = U_ZERO_ERROR;
-  romanizer_->compatibility = icu::Normalizer2::getNFKCInstance(error);
-  romanizer_->to_ascii.reset(
-      icu::Transliterator::createInstance("Any-Latin; Latin-ASCII", UTRANS_FORWARD, error));
-  if (U_FAILURE(error) != 0) {
-    throw Error("spoken form", std::string("ICU cannot load its data: ") + u_errorName(error));
-  }
-}
-
+CharacterFolder::CharacterFolder() : romanizer_(std::make_unique<Romanizer>()) {}
 CharacterFolder::~CharacterFolder() = default;
 CharacterFolder::CharacterFolder(CharacterFolder&&) noexcept = default;
 CharacterFolder& CharacterFolder::operator=(CharacterFolder&&) noexcept = default;
 
 FoldedText CharacterFolder::fold(std::string_view utf8) const {
-  return Folding(*romanizer_->to_ascii, *romanizer_->compatibility).run(utf8);
+  return Folding(*romanizer_).run(utf8);
 }
 
 }  // namespace parley::text

@@ -27,9 +27,11 @@ struct FoldedText {
   std::set<char32_t> unspeakable;
 };
 
-// Immutable, for any number of threads. Making one reads ICU's rules: some milliseconds.
+// For any number of threads. ICU's rules for other scripts are read when first needed: 12 ms.
 class CharacterFolder {
  public:
+  class Romanizer;  // ICU
+
   CharacterFolder();
   ~CharacterFolder();
   CharacterFolder(CharacterFolder&&) noexcept;
@@ -40,7 +42,6 @@ class CharacterFolder {
   FoldedText fold(std::string_view utf8) const;
 
  private:
-  struct Romanizer;
   std::unique_ptr<Romanizer> romanizer_;
 };
 

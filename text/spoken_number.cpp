@@ -52,7 +52,7 @@ size_t last_word(std::string_view spoken) {
 
 std::string_view without_leading_zeros(std::string_view digits) {
   const size_t first = digits.find_first_not_of('0');
-  return first == std::string_view::npos ? digits.substr(digits.size() - 1) : digits.substr(first);
+  return first == std::string_view::npos ? "0" : digits.substr(first);
 }
 
 std::string cardinal(std::string_view digits) {

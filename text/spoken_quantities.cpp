@@ -89,7 +89,7 @@ std::string spoken_money(const Money& money) {
   const bool cents = fraction.size() == 2 && !money.currency->cent.empty() && money.scale.empty() &&
                      money.upper.empty();
   if (cents && fraction != "00") return words + cents_and(money, whole, fraction) + per(money.per);
-  const std::string_view amount = cents ? whole : money.amount;
+  const std::string_view amount = !cents ? money.amount : whole.empty() ? "0" : whole;
   words += decimal(amount);
   if (!money.upper.empty()) words.append(" to ").append(decimal(money.upper));
   if (!money.scale.empty()) words.append(" ").append(scale_word(money.scale));
