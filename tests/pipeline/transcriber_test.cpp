@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sndfile.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -191,6 +192,47 @@ TEST_F(RandomModel, AnErrorWhileReadingReachesTheCaller) {
                Failure);
   EXPECT_NO_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()),
                                          {.language = "en", .beam = 1, .temperatures = {0}}));
+}
+
+TEST_F(RandomModel, OnlyWindowsThatFailAreDecodedAgain) {
+  const auto path = long_file();
+  Transcriber transcriber(load("multilingual-80"), 1);
+  TranscribeOptions options = {.endpoint_silence = 0.2,
+                               .language = "en",
+                               .beam = 1,
+                               .best_of = 1,
+                               .temperatures = {0},
+                               .no_speech_threshold = 2,
+                               .logprob_threshold = -1000,
+                               .compression_ratio_threshold = 1000};
+  const auto run = [&] {
+    return transcriber.transcribe(dsp::AudioReader::open(path), options).segments;
+  };
+  const std::vector<Segment> plain = run();
+  ASSERT_GT(plain.size(), 4u);
+  const int64_t tokens = transcriber.timings().tokens;
+  std::vector<double> logprobs;
+  for (const Segment& segment : plain) logprobs.push_back(segment.avg_logprob);
+  std::sort(logprobs.begin(), logprobs.end());
+  options.logprob_threshold = static_cast<float>(logprobs[logprobs.size() / 2] - 1e-4);
+  options.temperatures = {0, 0.7f};
+  const std::vector<Segment> retried = run();
+  EXPECT_GT(transcriber.timings().tokens, tokens);
+  EXPECT_LT(transcriber.timings().tokens, 2 * tokens + 10) << "not every window again";
+  size_t again = 0;
+  for (const Segment& segment : retried) {
+    if (segment.temperature > 0) {
+      ++again;
+      continue;
+    }
+    EXPECT_GE(segment.avg_logprob, options.logprob_threshold);
+    const auto same = std::find_if(plain.begin(), plain.end(), [&](const Segment& other) {
+      return other.start == segment.start && other.tokens == segment.tokens;
+    });
+    EXPECT_NE(same, plain.end()) << "a window that was good is left as it was";
+  }
+  EXPECT_GT(again, 0u);
+  EXPECT_LT(again, retried.size());
 }
 
 TEST_F(RandomModel, RefusesOptionsWithoutSense) {
