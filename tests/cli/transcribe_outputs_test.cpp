@@ -54,6 +54,36 @@ TEST(TranscribeOutputs, JsonHasTheDocumentedFields) {
   }
 }
 
+TEST(TranscribeOutputs, WordsAreInJsonAndHighlightedInSubtitles) {
+  const Bench bench;
+  const std::string clip = bench.clip("a.wav");
+  for (const std::string strategy : {"windows", "sequential"}) {
+    const Outcome outcome =
+        bench.run({"-f", "jsonl,srt,vtt", "--word-timestamps", "--strategy", strategy, "--offset",
+                   "1", "--hotwords", "Parley,new york", "--hallucination-silence-threshold", "2",
+                   "-o", bench.path(strategy), clip});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const json result = json::parse(read_bytes(bench.path(strategy + "/a.jsonl")));
+    size_t words = 0;
+    double last = 1;  // times are times of the file
+    for (const json& segment : result.at("segments")) {
+      for (const json& word : segment.at("words")) {
+        EXPECT_EQ(keys(word),
+                  (std::set<std::string>{"word", "start", "end", "probability", "source"}));
+        EXPECT_GE(word.at("start").get<double>(), last - 1e-6);
+        last = word.at("end");
+        ++words;
+      }
+    }
+    EXPECT_GT(words + result.at("rejected").size(), 0u);
+    if (words == 0) continue;
+    for (const char* format : {"srt", "vtt"}) {
+      const std::string subtitles = read_bytes(bench.path(strategy + "/a." + format));
+      EXPECT_NE(subtitles.find("<u>"), std::string::npos) << subtitles;
+    }
+  }
+}
+
 TEST(TranscribeOutputs, AllFormatsAreWrittenBesideEachOther) {
   const Bench bench;
   const Outcome outcome = bench.run({"-f", "txt,srt,vtt,json,jsonl,tsv,csv,lrc,txt", "-o",
