@@ -1,4 +1,4 @@
-# make demo    everything that is missing, the programs, and a first transcript
+# make demo    everything that is missing, the programs, a first transcript, and a first spoken sentence
 # make test    the same set-up, then every test
 # make help    the other targets
 
@@ -11,8 +11,9 @@ SHARED ?= $(or $(PARLEY_SHARED),../shared)
 
 # Debian 12. To build the programs and the tests:
 PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec-dev libavformat-dev libcli11-dev libdnnl-dev \
-  libexpat1-dev libfftw3-dev libhwy-dev libicu-dev libpcre2-dev libsndfile1-dev libssl-dev libswresample-dev \
-  libwebrtc-audio-processing-dev libzip-dev zlib1g-dev libgtest-dev ffmpeg
+  libexpat1-dev libfftw3-dev libhwy-dev libicu-dev libpcre2-dev libsentencepiece-dev libsndfile1-dev \
+  libsoundtouch-dev libssl-dev libswresample-dev libwebrtc-audio-processing-dev libzip-dev portaudio19-dev zlib1g-dev \
+  libgtest-dev ffmpeg
 # For the sanitizers, the fuzzers and the formatter:
 CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang-tidy-14
 # For the benchmarks:
@@ -21,6 +22,7 @@ PYTHON ?= /usr/bin/python3
 
 MODEL_CHECKPOINT := $(wildcard $(SHARED)/models/pilot-en)
 EMBEDDED_MODEL := $(wildcard data/models/parley-mini-en)
+EMBEDDED_VOICE := $(wildcard data/models/parley-mini-voice)
 SAMPLE := $(firstword $(wildcard data/audio/*.flac data/audio/*.wav $(SHARED)/corpus/commands/home_001.flac))
 LIBRARY_FOLDERS = $(wildcard base nn text stage dsp encoder decoder vocoder pipeline)
 FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
@@ -32,7 +34,7 @@ FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
 all: build
 
 help:
-	@echo 'make demo                  set up, build, and transcribe a sample'
+	@echo 'make demo                  set up, build, transcribe a sample, and speak a sentence'
 	@echo 'make test                  set up, build, and run every test'
 	@echo 'make build                 $(BUILD)/transcribe and $(BUILD)/parley'
 	@echo 'make install PREFIX=DIR    programs, library and CMake package  [$(PREFIX)]'
@@ -89,6 +91,7 @@ else
 	@echo '  $(BUILD)/parley convert whisper-tiny.en -o models/tiny.en'
 	@echo '  $(BUILD)/transcribe -m models/tiny.en recording.mp3'
 endif
+	@$(MAKE) --no-print-directory demo-speak
 
 .PHONY: demo-transcribe
 demo-transcribe:
@@ -100,6 +103,18 @@ else
 	elif command -v flite > /dev/null; then flite -t 'Turn the lights off in the kitchen.' -o $(BUILD)/demo/sample.wav; \
 	else echo 'There is no sample to transcribe; try: $(BUILD)/transcribe -m $(MODEL) recording.mp3'; exit 0; fi; \
 	echo '$(BUILD)/transcribe -m $(MODEL) $(BUILD)/demo/sample.wav'; $(BUILD)/transcribe -m $(MODEL) $(BUILD)/demo/sample.wav
+endif
+
+.PHONY: demo-speak
+demo-speak:
+ifneq ($(EMBEDDED_VOICE),)
+	@mkdir -p $(BUILD)/demo
+	$(BUILD)/speak -m $(EMBEDDED_VOICE) -o $(BUILD)/demo/spoken.wav 'Good morning. It is 7:30, and the coffee costs $$2.50.'
+else
+	@echo
+	@echo 'There is no voice yet: none comes with the sources so far. Make one from SpeechT5 (Hugging Face) and x-vectors:'
+	@echo '  $(BUILD)/parley convert speecht5_tts --vocoder speecht5_hifigan --voices xvectors/ -o models/voice'
+	@echo "  $(BUILD)/speak -m models/voice -o morning.wav 'Good morning.'"
 endif
 
 # With make test all that CI runs.

@@ -15,6 +15,8 @@ struct ConvertArguments {
   std::string name;
   std::string weights = "f16";
   std::filesystem::path tokenizer;
+  std::filesystem::path vocoder;
+  std::filesystem::path voices;
   bool quiet = false;
 };
 CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments);

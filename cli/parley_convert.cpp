@@ -13,7 +13,8 @@ CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments) {
   CLI::App* command = app.add_subcommand("convert", "Make a model folder from a public checkpoint");
   command
       ->add_option("SOURCE", arguments.source,
-                   "Hugging Face folder, openai/whisper .pt, or whisper.cpp ggml-*.bin")
+                   "Hugging Face folder (Whisper, SpeechT5), openai/whisper .pt, whisper.cpp "
+                   "ggml-*.bin; or a text-to-speech model folder to exchange its parts")
       ->required();
   command
       ->add_option("-o,--output", arguments.output,
@@ -25,6 +26,10 @@ CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments) {
       ->capture_default_str();
   command->add_option("--tokenizer", arguments.tokenizer,
                       "tokenizer.json, .tiktoken file, or folder  [that of SOURCE]");
+  command->add_option("--vocoder", arguments.vocoder,
+                      "Of a text-to-speech model: checkpoint, or model folder that has one");
+  command->add_option("--voices", arguments.voices,
+                      "Of a text-to-speech model: x-vectors (.npy, .safetensors, or folder)");
   command->add_flag("--quiet", arguments.quiet, "No progress bar");
   return command;
 }
@@ -37,6 +42,8 @@ int run_convert(const ConvertArguments& arguments) {
                   .weights = arguments.weights == "f16" ? stage::WeightStorage::kF16
                                                         : stage::WeightStorage::kF32,
                   .tokenizer = arguments.tokenizer,
+                  .vocoder = arguments.vocoder,
+                  .voices = arguments.voices,
                   .progress = [&](const stage::ConvertProgress& progress) {
                     if (interrupted()) throw Stopped();
                     bar.show(progress.done_bytes, progress.total_bytes, progress.tensor);

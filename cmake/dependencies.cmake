@@ -13,6 +13,8 @@ pkg_check_modules(WEBRTC REQUIRED IMPORTED_TARGET webrtc-audio-processing)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-i18n icu-uc)
 pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+pkg_check_modules(SOUNDTOUCH REQUIRED IMPORTED_TARGET soundtouch)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 # dnnl's CMake package asks for OpenCL development files; the library itself is all that we need.

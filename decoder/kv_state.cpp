@@ -11,7 +11,8 @@
 namespace parley::decoder {
 
 CrossState::CrossState(const CacheShape& shape, int64_t positions)
-    : per_layer_(static_cast<size_t>(shape.heads * ((positions + kSegment - 1) / kSegment))) {
+    : positions_(positions),
+      per_layer_(static_cast<size_t>(shape.heads * ((positions + kSegment - 1) / kSegment))) {
   const size_t part = static_cast<size_t>(kSegment * shape.head_dim) * shape.element();
   memory_ = nn::Buffer(part * 2 * per_layer_ * static_cast<size_t>(shape.layers));
   std::byte* next = memory_.data();

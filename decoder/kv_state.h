@@ -36,9 +36,11 @@ class CrossState {
   std::span<const nn::Segment> segments(int64_t layer) const {
     return std::span(segments_).subspan(static_cast<size_t>(layer) * per_layer_, per_layer_);
   }
+  int64_t positions() const { return positions_; }
   size_t bytes() const { return memory_.size(); }
 
  private:
+  int64_t positions_;
   size_t per_layer_;
   nn::Buffer memory_;
   std::vector<nn::Segment> segments_;  // [layers][heads][pieces]

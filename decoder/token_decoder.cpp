@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "decoder/kv_attention.h"
 #include "nn/isa.h"
 #include "stage/layers.h"
 
@@ -148,39 +149,12 @@ Tensor TokenDecoder::embed(nn::Context& ctx, std::span<const Row> rows,
   return x;
 }
 
-// Stores the rows' keys and values, then lets every row attend to its sequence up to itself.
 Tensor TokenDecoder::attend_to_self(nn::Context& ctx, KvState& state, int64_t layer,
                                     std::span<const Row> rows, const Placement& placement,
                                     const Tensor& qkv) const {
-  const auto [layers, heads, head_dim, max_positions, f16] = cache_;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const int64_t position = placement.positions[i];
-    const float* k = qkv.row(static_cast<int64_t>(i)) + d_model_;
-    for (int64_t head = 0; head < heads; ++head) {
-      const nn::Segment segment =
-          state.segment(rows[i].slot, position / KvState::kBlock, layer, head, KvState::kBlock);
-      nn::store_position(segment, position % KvState::kBlock, head_dim, f16, k + head * head_dim,
-                         k + d_model_ + head * head_dim);
-    }
-  }
-  std::vector<std::vector<nn::Segment>> segments(rows.size());
-  std::vector<int64_t> indices(rows.size());
-  std::vector<nn::AttentionGroup> groups;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const int64_t length = placement.positions[i] + 1;
-    for (int64_t head = 0; head < heads; ++head) {
-      for (int64_t begin = 0; begin < length; begin += KvState::kBlock) {
-        segments[i].push_back(state.segment(rows[i].slot, begin / KvState::kBlock, layer, head,
-                                            std::min(KvState::kBlock, length - begin)));
-      }
-    }
-    indices[i] = static_cast<int64_t>(i);
-    groups.push_back({std::span(indices).subspan(i, 1), segments[i]});
-  }
-  const Tensor out = ctx.allocate({qkv.rows(), d_model_});
-  nn::cached_attention(ctx, Tensor(qkv.data, {qkv.rows(), d_model_}, DType::kF32, qkv.row_stride),
-                       heads, groups, f16, out);
-  return out;
+  std::vector<SlotPosition> places;
+  for (size_t i = 0; i < rows.size(); ++i) places.push_back({rows[i].slot, placement.positions[i]});
+  return decoder::attend_to_self(ctx, state, cache_, layer, places, qkv);
 }
 
 Tensor TokenDecoder::attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer,

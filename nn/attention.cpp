@@ -9,6 +9,7 @@
 #include "nn/attention_vnni.h"
 #include "nn/isa.h"
 #include "nn/kernels.h"
+#include "nn/linear.h"
 #include "nn/onednn.h"
 
 namespace parley::nn {
@@ -43,6 +44,7 @@ struct AttentionF32 {
   int64_t padded = panels_of(positions) * kPanel;
   int64_t key_size = padded * head_dim;
   int64_t value_size = panels_of(head_dim) * kPanel * positions;
+  Tensor relative = {};  // [heads * positions, 2 * distance]: queries times embeddings
 
   void pack(int64_t head, float* keys, float* values) const {
     const auto [q, k, v] = head_of<float>(qkv, head, head_dim);
@@ -62,6 +64,13 @@ struct AttentionF32 {
     }
   }
 
+  // Query i meets the embedding of its offset to each key j.
+  void add_relative(int64_t i, const float* products, float* scores) const {
+    const int64_t distance = relative.cols() / 2;
+    for (int64_t j = 0; j < positions; ++j)
+      scores[j] += products[std::clamp(i - j, -distance, distance - 1) + distance];
+  }
+
   // scores: [rows, padded] scratch.
   void attend(int64_t head, int64_t begin, int64_t rows, const float* keys, const float* values,
               float* scores, const Tensor& out) const {
@@ -78,6 +87,10 @@ struct AttentionF32 {
                                               .epilogue = {},
                                               .out = scores,
                                               .out_stride = padded});
+    if (relative) {
+      for (int64_t r = 0; r < rows; ++r)
+        add_relative(begin + r, relative.row(head * positions + begin + r), scores + r * padded);
+    }
     float sums[kQueries];
     const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
     for (int64_t r = 0; r < rows; ++r)
@@ -103,8 +116,10 @@ struct AttentionF32 {
       96;  // scores of a block: 576 KiB at 1500 positions, within a core's second-level cache
 };
 
-void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
-  const AttentionF32 a{qkv, heads};
+void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out,
+                        const Tensor& relative = {}) {
+  AttentionF32 a{qkv, heads};
+  a.relative = relative;
   const Scope scope(ctx);
   const Tensor keys = ctx.allocate({heads, a.key_size});
   const Tensor values = ctx.allocate({heads, a.value_size});
@@ -241,6 +256,22 @@ Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute co
   } else {
     self_attention_f32(ctx, qkv, heads, out);
   }
+  return out;
+}
+
+Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, const Weight& embeddings) {
+  const int64_t positions = qkv.rows();
+  const int64_t head_dim = qkv.cols() / 3 / heads;
+  const Tensor out = ctx.allocate({positions, heads * head_dim});
+  const Scope scope(ctx);
+  const Tensor input = convert(ctx, qkv, DType::kF32);
+  const Tensor relative = ctx.allocate({heads * positions, embeddings.outputs()});
+  for (int64_t head = 0; head < heads; ++head) {
+    const Tensor q(input.f32() + head * head_dim, {positions, head_dim}, DType::kF32,
+                   input.row_stride);
+    linear(ctx, embeddings, q, {.out = relative.slice_rows(head * positions, positions)});
+  }
+  self_attention_f32(ctx, input, heads, out, relative);
   return out;
 }
 

@@ -18,6 +18,12 @@ namespace parley::nn {
 // weights around it; kInt8 allows products in 8 bits where the CPU is fastest with them.
 Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute compute);
 
+// The same with learned relative positions (Shaw et al. 2018, the part of the keys): before the
+// softmax, q_i . embedding[clamp(i - j, -distance, distance - 1) + distance] is added to q_i . k_j.
+// embeddings: [2 * distance, head_dim], shared by the heads. For sentences: the products of
+// embeddings with all positions are kept at once, and the scores are f32.
+Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, const Weight& embeddings);
+
 // Keys and values of `count` positions, as kernels::Segment wants them: keys [head_dim][capacity],
 // values [capacity][head_dim], one such pair for each head.
 using kernels::Segment;

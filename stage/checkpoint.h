@@ -48,8 +48,12 @@ class ComputedTensor : public SourceTensor {
   std::vector<float> values_;
 };
 
-// All values of a tensor.
-std::vector<float> values_of(const SourceTensor& tensor);
+// All values of a tensor whose shape has been checked.
+inline std::vector<float> values_of(const SourceTensor& tensor) {
+  std::vector<float> values(static_cast<size_t>(tensor.shape().elements()));
+  tensor.read(0, values);
+  return values;
+}
 
 // What every conversion needs to know about a checkpoint.
 struct Checkpoint {

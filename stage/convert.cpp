@@ -1,9 +1,15 @@
 #include "stage/convert.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "stage/folder_writer.h"
 #include "stage/hifigan.h"
 #include "stage/json.h"
+#include "stage/mel_contract.h"
+#include "stage/model.h"
+#include "stage/speecht5_convert.h"
+#include "stage/voices.h"
 #include "stage/weights_writer.h"
 #include "stage/whisper_convert.h"
 
@@ -12,6 +18,14 @@ namespace parley::stage {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kVocoder = "vocoder";
+constexpr const char* kVoices = "voices";
+constexpr const char* kMelDecoder = "mel_decoder";
+
+bool has_stage(const ModelManifest& model, const std::string& name) {
+  return std::find(model.stages.begin(), model.stages.end(), name) != model.stages.end();
+}
 
 // model_type of a folder's config.json; empty when the source is a file, or does not say.
 std::string architecture(const fs::path& source) {
@@ -22,26 +36,96 @@ std::string architecture(const fs::path& source) {
   return fields.has("model_type") ? fields.string("model_type") : "";
 }
 
+void copy_stage(const Model& model, const std::string& name, const FolderWriter& folder) {
+  const Stage& stage = model.stage(name);
+  const fs::path target = folder.subfolder(name);
+  fs::copy_file(model.path() / name / "stage.json", target / "stage.json");
+  if (const auto& weights = stage.manifest().weights)
+    fs::copy_file(model.path() / name / weights->file, target / weights->file);
+}
+
+// A text-to-speech model but for the stages that will come from elsewhere.
+ModelManifest copy_model(const fs::path& source, const FolderWriter& folder,
+                         const ConvertOptions& options) {
+  const Model model = Model::open(source);
+  if (model.kind() != "tts" || (options.vocoder.empty() && options.voices.empty())) {
+    throw Error(source.string(), "is a model folder already",
+                model.kind() == "tts" ? "name what to exchange: --vocoder, --voices" : "");
+  }
+  ModelManifest manifest = model.manifest();
+  std::erase_if(manifest.stages, [&](const std::string& name) {
+    return (name == kVocoder && !options.vocoder.empty()) ||
+           (name == kVoices && !options.voices.empty());
+  });
+  for (const std::string& name : manifest.stages) copy_stage(model, name, folder);
+  for (const FileDigest& file : manifest.files) {
+    fs::create_directories((folder.path() / file.file).parent_path());
+    fs::copy_file(source / file.file, folder.path() / file.file);
+  }
+  return manifest;
+}
+
+// The stages of one checkpoint.
 ModelManifest convert_into(const fs::path& source, const FolderWriter& folder,
                            const ConvertOptions& options) {
   if (is_hifigan(source)) return convert_hifigan(source, folder, options);
   const std::string type = architecture(source);
+  if (type == "speecht5") return convert_speecht5(source, folder, options);
   if (type.empty() || type == "whisper") return convert_whisper(source, folder, options);
   throw Error((source / "config.json").string(),
-              "field 'model_type' is '" + type + "'; known: whisper, hifigan");
+              "field 'model_type' is '" + type + "'; known: whisper, speecht5, hifigan");
+}
+
+void add_vocoder(ModelManifest& model, const FolderWriter& folder, const ConvertOptions& options) {
+  if (fs::exists(options.vocoder / "model.json")) {
+    copy_stage(Model::open(options.vocoder), kVocoder, folder);
+  } else if (is_hifigan(options.vocoder)) {
+    convert_hifigan(options.vocoder, folder, options);
+  } else {
+    throw Error(options.vocoder.string(), "is not a vocoder that is known");
+  }
+  model.stages.emplace_back(kVocoder);
+}
+
+void add_voices(ModelManifest& model, const FolderWriter& folder, const ConvertOptions& options) {
+  const fs::path path = folder.path() / kMelDecoder / "stage.json";
+  const nlohmann::json decoder = read_json(path);
+  const Fields config = Fields(decoder, path.string()).object("config");
+  write_voices(folder,
+               read_voices(options.voices, config.integer("speaker_embedding_dim", 1, 1 << 14)));
+  model.stages.emplace_back(kVoices);
+}
+
+void check_parts(const fs::path& folder, const fs::path& vocoder) {
+  const Model model = Model::open(folder);
+  if (!model.has_stage(kVocoder) || !model.has_stage(kMelDecoder)) return;
+  try {
+    require_same_mel(model.stage(kMelDecoder), model.stage(kVocoder));
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    throw Error(vocoder.string(), what.substr(what.find("does not fit")));
+  }
 }
 
 }  // namespace
 
 void convert(const fs::path& source, const fs::path& destination, const ConvertOptions& options) {
-  if (fs::exists(source / "model.json")) throw Error(source.string(), "is a model folder already");
   FolderWriter folder(destination, "model.json");
-  ModelManifest model = convert_into(source, folder, options);
-  model.name = options.name.empty() ? default_model_name(source) : options.name;
+  const bool exchange = fs::exists(source / "model.json");
+  ModelManifest model =
+      exchange ? copy_model(source, folder, options) : convert_into(source, folder, options);
+  if (!has_stage(model, kMelDecoder) && !(options.vocoder.empty() && options.voices.empty())) {
+    throw Error(source.string(), "takes neither vocoder nor voices: it is no text-to-speech model");
+  }
+  if (!options.vocoder.empty()) add_vocoder(model, folder, options);
+  if (!options.voices.empty()) add_voices(model, folder, options);
+  if (!options.name.empty()) model.name = options.name;
+  if (model.name.empty()) model.name = default_model_name(source);
   const std::string manifest = to_json(model).dump(2) + "\n";
   parse_model_manifest(manifest,
                        options.name.empty() ? destination.string() : "--name " + options.name);
   write_text(folder.path(), "model.json", manifest);
+  if (model.kind == "tts") check_parts(folder.path(), options.vocoder);
   folder.commit();
 }
 

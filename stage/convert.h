@@ -24,13 +24,22 @@ struct ConvertOptions {
   WeightStorage weights = WeightStorage::kF16;
   std::filesystem::path tokenizer =
       {};  // folder, tokenizer.json or .tiktoken file; default: the source's own
+  // Text to speech: where the vocoder and the voices come from. A vocoder: a checkpoint, or a model
+  // folder that has one. Voices: a .npy or .safetensors file of x-vectors, or a folder of such.
+  std::filesystem::path vocoder = {};
+  std::filesystem::path voices = {};
   std::function<void(const ConvertProgress&)> progress = {};
 };
 
-// Converts a Whisper checkpoint to a model folder (docs/formats.md). Sources: a folder of Hugging
-// Face transformers (safetensors or pytorch_model.bin, in shards or whole), a .pt file of
-// openai/whisper (needs options.tokenizer), or a ggml-*.bin file of whisper.cpp. Vectors (biases,
-// norms) and position embeddings are stored as f32.
+// Converts a checkpoint to a model folder (docs/formats.md). Sources:
+//  - Whisper: a folder of Hugging Face transformers (safetensors or pytorch_model.bin, in shards or
+//    whole), a .pt file of openai/whisper (needs options.tokenizer), or a ggml-*.bin file of
+//    whisper.cpp;
+//  - SpeechT5 text-to-speech: a folder of transformers with spm_char.model;
+//  - a text-to-speech model folder, whose vocoder or voices are to be exchanged for those of the
+//    options.
+// A vocoder that was made for another mel than the model's is refused. Vectors (biases, norms) and
+// position embeddings are stored as f32.
 //
 // Every tensor's shape is checked against the configuration; missing and unexpected ones are named.
 // The folder is written beside `destination` under a temporary name and renamed when it is

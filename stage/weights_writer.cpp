@@ -18,7 +18,7 @@ constexpr int64_t kPartElements = 1 << 20;
 
 nn::DType storage_type(const NamedShape& tensor, const SourceTensor& source,
                        WeightStorage weights) {
-  const bool small = tensor.shape.rank() == 1 || tensor.name == "embed_positions.weight";
+  const bool small = tensor.shape.rank() <= 1 || tensor.name == "embed_positions.weight";
   if (small) return nn::DType::kF32;
   return weights == WeightStorage::kF16 ? nn::DType::kF16 : source.dtype();
 }
@@ -40,12 +40,6 @@ std::span<const std::byte> narrow(std::span<float> values, nn::DType dtype,
     std::memcpy(halves + i * sizeof half, &half, sizeof half);
   }
   return {halves, values.size() * nn::size_of(dtype)};
-}
-
-std::vector<float> values_of(const SourceTensor& tensor) {
-  std::vector<float> values(static_cast<size_t>(tensor.shape().elements()));
-  tensor.read(0, values);
-  return values;
 }
 
 const SourceTensor& WeightsWriter::source(const std::string& stage, const std::string& name) const {

@@ -1,0 +1,47 @@
+// Whether speech follows its text.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace parley::decoder {
+
+enum class Alignment { kFine, kLeaped, kStuck, kRanAway, kEndedEarly };
+
+// Watches where the alignment heads attend, step by step. Speech moves through the text by about
+// half a character a step. It has gone astray when it attends for some steps far ahead of what was
+// reached (text skipped) or far behind (text repeated), when it stays (a sound without end), also
+// at the end of the text (running away), or when it ends before the text does.
+class AlignmentWatch {
+ public:
+  static constexpr int64_t kReach = 12;    // characters ahead of or behind what was reached
+  static constexpr int64_t kPatience = 6;  // steps beyond that reach
+  static constexpr int64_t kStay = 48;     // steps without progress: 1.5 s of SpeechT5's speech
+  static constexpr int64_t kTail = 6;      // characters at the end that need not be attended to
+
+  explicit AlignmentWatch(int64_t tokens = 0) : tokens_(tokens) {}
+
+  // One more step.  attention: [tokens].
+  Alignment observe(std::span<const float> attention);
+  // What an end after the steps so far would be.
+  Alignment end() const;
+
+  int64_t steps() const { return static_cast<int64_t>(reached_.size()); }
+  // The steps before speech went astray, or all of them.
+  int64_t good_steps() const { return steps() - astray_; }
+  // Forgets what came after the first `steps` steps, and for how long it had stayed.
+  void rewind(int64_t steps);
+
+ private:
+  int64_t reached() const { return reached_.empty() ? 0 : reached_.back(); }
+
+  int64_t tokens_;
+  std::vector<int64_t> reached_;  // by each step: the furthest character
+  int64_t astray_ = 0;            // last steps out of reach
+  int64_t stayed_ = 0;            // last steps without progress
+};
+
+const char* describe(Alignment alignment);
+
+}  // namespace parley::decoder

@@ -1,0 +1,76 @@
+// One sentence after another as mel frames, watched while it is spoken.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "decoder/alignment_watch.h"
+#include "decoder/kv_state.h"
+#include "decoder/mel_decoder.h"
+#include "nn/context.h"
+
+namespace parley::decoder {
+
+struct MelOptions {
+  uint64_t seed = 0;      // of the prenet's dropout
+  uint32_t sentence = 0;  // its number: sentences of one seed differ
+  bool guard = true;      // watches the alignment, when the model has heads that show it
+  int max_attempts = 3;   // with other dropout, where the alignment goes astray
+  // Tests: takes the place of the seeded dropout.  kept: [prenet layers, units].
+  std::function<void(int64_t step, std::span<uint8_t> kept)> dropout = {};
+};
+
+// What happened in a sentence, for whoever reports it.
+struct MelReport {
+  int64_t steps = 0;    // taken, those that were taken back included
+  int retries = 0;      // times that steps were taken back
+  std::string problem;  // empty: the text was followed to its end
+};
+
+// Speaks one sentence at a time. Belongs to one thread at a time.
+//
+// When the guard sees that speech does not follow its text (alignment_watch.h), the steps since all
+// was well are taken back and taken again under another dropout. To be able to, the last kHold
+// steps are held back until others follow. When all attempts go astray the last one stands, cut
+// short if it runs away, and the report says so.
+class MelGenerator {
+ public:
+  static constexpr int64_t kHold = 12;  // steps: 0.4 s of SpeechT5's speech
+
+  explicit MelGenerator(const MelDecoder& decoder);
+
+  // speaker: of MelDecoder::speaker(), kept alive by the caller.
+  void begin(std::shared_ptr<const CrossState> cross, std::span<const float> speaker,
+             MelOptions options);
+  // One step. Appends to `mel` the frames that are final now. False when the sentence is complete.
+  bool advance(nn::Context& ctx, std::vector<float>& mel);
+  const MelReport& report() const { return report_; }
+
+ private:
+  // One step through the decoder; returns its stop probability.
+  float take_step(nn::Context& ctx);
+  // Takes steps back for another attempt; false: there is none left.
+  bool take_back(Alignment problem);
+  void release(int64_t end, std::vector<float>& mel);
+
+  const MelDecoder& decoder_;
+  KvState state_;
+  MelOptions options_;
+  MelReport report_;
+  std::span<const float> speaker_;
+  int64_t tokens_ = 0;
+  uint32_t attempt_ = 0;
+  bool watching_ = false;
+  AlignmentWatch watch_;
+  std::vector<float> frames_;      // of the steps from released_ on
+  int64_t released_ = 0;           // steps given out
+  std::vector<float> last_frame_;  // of the step before released_
+  std::vector<float> attention_;   // [tokens], of the last step
+  std::vector<uint8_t> kept_;
+};
+
+}  // namespace parley::decoder
