@@ -36,7 +36,7 @@ void check(const SpokenForm& form, size_t size) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const EnglishSpokenForm kSpokenForm;
   // The sentences that reach it are short.
-  const std::string_view input(reinterpret_cast<const char*>(data), size < 4096 ? size : 4096);
+  const std::string_view input(reinterpret_cast<const char*>(data), size < 1024 ? size : 1024);
   const SpokenForm form = kSpokenForm.speak(input);
   check(form, input.size());
   const std::string text = form.text();
