@@ -27,7 +27,7 @@ SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
   const nn::Compute compute = nn::compute_for(precision, nn::Rows::kMany);
   // The first convolution sees log-mel values, whose rounding to 8 bits would be heard by every
   // layer; it is 2 % of the work.
-  const nn::Compute first = compute == nn::Compute::kInt8
+  const nn::Compute first = compute == nn::Compute::kInt8Many
                                 ? nn::compute_for(nn::Precision::kF32, nn::Rows::kMany)
                                 : compute;
   const int64_t d = d_model_;

@@ -250,8 +250,8 @@ Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute co
   const int64_t head_dim = qkv.cols() / 3 / heads;
   if (qkv.dtype == DType::kBF16) {
     self_attention_bf16(ctx, qkv, heads, out);
-  } else if (compute == Compute::kInt8 && isa() >= Isa::kVnni && head_dim == vnni::kHeadDim &&
-             qkv.rows() <= vnni::kMaxPositions) {
+  } else if ((compute == Compute::kInt8 || compute == Compute::kInt8Many) && isa() >= Isa::kVnni &&
+             head_dim == vnni::kHeadDim && qkv.rows() <= vnni::kMaxPositions) {
     self_attention_vnni(ctx, qkv, heads, out);
   } else {
     self_attention_f32(ctx, qkv, heads, out);

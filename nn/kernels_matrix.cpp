@@ -11,18 +11,12 @@
 #include <cmath>
 #include <type_traits>
 
-#include "nn/gelu-inl.h"
+#include "nn/epilogue-inl.h"
 #include "nn/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace parley::nn::kernels {
 namespace HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-using F32 = hn::CappedTag<float, kPanel>;
-constexpr int kLanes = HWY_TARGET == HWY_SCALAR ? 1 : HWY_MAX_BYTES / 4;
-constexpr int kVectors = static_cast<int>(kPanel) / kLanes;  // vectors in a panel
 
 // How many rows and panels one tile holds in registers: wide vectors come with 32 registers, others
 // with 16.
@@ -36,24 +30,6 @@ HWY_INLINE hn::Vec<F32> load_weights(F32 d, const hwy::bfloat16_t* p) {
   const hn::Rebind<uint32_t, F32> d32;
   const auto bits = hn::PromoteTo(d32, hn::Load(d16, reinterpret_cast<const uint16_t*>(p)));
   return hn::BitCast(d, hn::ShiftLeft<16>(bits));
-}
-
-// Bias, GELU, addition to the output, and the store of one vector of outputs, the last of which may
-// be partial.
-template <class V>
-HWY_INLINE void finish(F32 d, V sum, const Epilogue& epilogue, int64_t column, int64_t outputs,
-                       float* out) {
-  if (epilogue.bias) sum = hn::Add(sum, hn::Load(d, epilogue.bias + column));
-  if (epilogue.gelu) sum = gelu(d, sum);
-  if (column + kLanes <= outputs) {
-    if (epilogue.accumulate) sum = hn::Add(sum, hn::LoadU(d, out + column));
-    hn::StoreU(sum, d, out + column);
-  } else if (column < outputs) {
-    HWY_ALIGN float lanes[kPanel] = {};
-    hn::Store(sum, d, lanes);
-    for (int64_t i = 0; i < outputs - column; ++i)
-      out[column + i] = lanes[i] + (epilogue.accumulate ? out[column + i] : 0.f);
-  }
 }
 
 // Panels that are multiplied with all rows before the next ones.

@@ -7,6 +7,7 @@
 
 #include "nn/isa.h"
 #include "nn/kernels.h"
+#include "nn/kernels_compressed.h"
 #include "nn/onednn.h"
 
 namespace parley::nn {
@@ -30,9 +31,9 @@ constexpr int64_t kInt8RowBlock = 48;  // of rows that one thread quantizes and 
 // Scratch for rows of bytes.
 class QuantizedScratch {
  public:
-  QuantizedScratch(Context& ctx, int64_t rows, int64_t inputs)
+  QuantizedScratch(Context& ctx, int64_t rows, int64_t inputs, int64_t padded_inputs)
       : inputs_(inputs),
-        q_(ctx.allocate({rows, (inputs + 3) / 4 * 4}, DType::kU8)),
+        q_(ctx.allocate({rows, padded_inputs}, DType::kU8)),
         scale_(ctx.allocate({rows})),
         zero_(ctx.allocate({rows}, DType::kI32)) {}
 
@@ -127,6 +128,18 @@ struct LinearCall {
   void few_float() const {
     const int64_t row_block = 48;
     share(row_block, [this](int64_t row, int64_t count, int64_t panel_begin, int64_t panel_end) {
+      if (weight.form_) {
+        return kernels::multiply_rows(kernels::ExpandedRows{.x = x.row(row),
+                                                            .x_stride = x.row_stride,
+                                                            .x_inputs = weight.inputs(),
+                                                            .rows = count,
+                                                            .matrix = weight.compressed(),
+                                                            .panel_begin = panel_begin,
+                                                            .panel_end = panel_end,
+                                                            .epilogue = epilogue(),
+                                                            .out = out.row(row),
+                                                            .out_stride = out.row_stride});
+      }
       kernels::multiply_rows(kernels::FloatRows{.x = x.row(row),
                                                 .x_stride = x.row_stride,
                                                 .rows = count,
@@ -142,10 +155,14 @@ struct LinearCall {
     });
   }
 
+  static QuantizedScratch scratch(Context& ctx, int64_t rows, const Weight& weight) {
+    return {ctx, rows, weight.inputs(), weight.padded_inputs()};
+  }
+
   void int8() const {
     const Scope scope(ctx);
     const int64_t rows = x.rows();
-    const QuantizedScratch quantized(ctx, rows, weight.inputs());
+    const QuantizedScratch quantized = scratch(ctx, rows, weight);
     if (rows <= kInt8RowBlock) quantized.set(0, x);
     share(kInt8RowBlock, [&](int64_t row, int64_t count, int64_t begin, int64_t end) {
       // Of many rows, a block belongs to one thread.
@@ -157,6 +174,17 @@ struct LinearCall {
   // to = the product of to.rows() quantized rows from `row` on with panels [begin, end).
   void multiply_int8(const QuantizedScratch& quantized, int64_t row, int64_t begin, int64_t end,
                      const Tensor& to) const {
+    if (weight.form_) {
+      return kernels::multiply_rows(kernels::CompressedRows{.x = quantized.rows(row),
+                                                            .rows = to.rows(),
+                                                            .matrix = weight.compressed(),
+                                                            .panel_begin = begin,
+                                                            .panel_end = end,
+                                                            .vnni = isa() >= Isa::kVnni,
+                                                            .epilogue = epilogue(),
+                                                            .out = to.f32(),
+                                                            .out_stride = to.row_stride});
+    }
     kernels::multiply_rows(kernels::Int8Rows{.x = quantized.rows(row),
                                              .rows = to.rows(),
                                              .panels = weight.panels_.as<int8_t>(),
@@ -192,6 +220,7 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
       call.few_float();
       break;
     case Compute::kInt8:
+    case Compute::kInt8Many:
       assert(x.dtype == DType::kF32 && out.dtype == DType::kF32);
       call.int8();
       break;
@@ -279,8 +308,8 @@ void feed_forward_int8(Context& ctx, const LayerNorm& norm, const Weight& in, co
   for (int thread = 0; thread < ctx.threads(); ++thread) {
     scratch.push_back({.normalized = ctx.allocate({kInt8RowBlock, in.inputs()}),
                        .hidden = ctx.allocate({kInt8RowBlock, in.outputs()}),
-                       .narrow = {ctx, kInt8RowBlock, in.inputs()},
-                       .wide = {ctx, kInt8RowBlock, out.inputs()}});
+                       .narrow = LinearCall::scratch(ctx, kInt8RowBlock, in),
+                       .wide = LinearCall::scratch(ctx, kInt8RowBlock, out)});
   }
   const LinearCall first{ctx, in, {}, {}, Activation::kGelu, /*accumulate=*/false};
   const LinearCall second{ctx, out, {}, {}, Activation::kNone, /*accumulate=*/true};
@@ -306,8 +335,7 @@ void feed_forward(Context& ctx, const LayerNorm& norm, const Weight& in, const W
   assert(in.inputs() == x.cols() && out.inputs() == in.outputs() && out.outputs() == x.cols());
   ctx.check_thread();
   const Scope scope(ctx);
-  if (in.compute() == Compute::kInt8 && out.compute() == Compute::kInt8 &&
-      x.rows() > kInt8RowBlock) {
+  if (in.has_int8_rows() && out.has_int8_rows() && x.rows() > kInt8RowBlock) {
     return feed_forward_int8(ctx, norm, in, out, x);
   }
   const Tensor hidden = linear(ctx, in, layer_norm(ctx, norm, x, in.activation_type()),

@@ -8,10 +8,12 @@
 #include "base/error.h"
 #include "nn/isa.h"
 #include "nn/kernels.h"
+#include "nn/kernels_compressed.h"
 #include "nn/onednn.h"
 
 namespace parley::nn {
 
+using kernels::Form;
 using kernels::kPanel;
 using kernels::panels_of;
 
@@ -41,6 +43,8 @@ std::string_view name_of(Compute compute) {
       return "bf16 rows";
     case Compute::kInt8:
       return "int8 rows";
+    case Compute::kInt8Many:
+      return "int8 many rows";
   }
   return "?";
 }
@@ -55,18 +59,53 @@ Compute compute_for(Precision precision, Rows rows) {
         throw Error("precision bf16", "this processor lacks AVX-512", "use --precision auto");
       return many ? Compute::kBF16Many : Compute::kBF16Few;
     case Precision::kInt8:
-      return Compute::kInt8;
+      return many ? Compute::kInt8Many : Compute::kInt8;
     case Precision::kAuto:
       break;
   }
   if (many)
     return isa() >= Isa::kAmx    ? Compute::kBF16Many
-           : isa() >= Isa::kVnni ? Compute::kInt8
+           : isa() >= Isa::kVnni ? Compute::kInt8Many
                                  : Compute::kF32Many;
   return isa() >= Isa::kAvx2 ? Compute::kInt8 : Compute::kF32Few;
 }
 
 namespace {
+
+bool is_for_many(Compute compute) {
+  return compute == Compute::kF32Many || compute == Compute::kBF16Many ||
+         compute == Compute::kInt8Many;
+}
+
+// How a source whose parts are all of one storage stays compressed; nothing when it does not.
+std::optional<Form> form_of(const WeightSource& source, Compute compute) {
+  if (is_for_many(compute)) return std::nullopt;
+  const Storage storage = source.parts.at(0).matrix.storage;
+  for (size_t i = 0; i < source.parts.size(); ++i) {
+    const StoredMatrix& matrix = source.parts[i].matrix;
+    const bool last = i + 1 == source.parts.size();
+    if (matrix.storage != storage) return std::nullopt;
+    if (is_palette(storage) && !last && matrix.outputs() % kPanel != 0) return std::nullopt;
+  }
+  const bool bytes = compute == Compute::kInt8;
+  switch (storage) {
+    case Storage::kFloat:
+      return std::nullopt;
+    case Storage::kInt8:
+      return bytes ? std::nullopt : std::optional(Form::kInt8);
+    case Storage::kInt8Block:
+      return Form::kInt8Block;
+    case Storage::kInt4:
+    case Storage::kInt4Block:
+      return Form::kInt4Block;
+    case Storage::kPalette4:
+      return Form::kPalette4;
+    case Storage::kPalette6:
+    case Storage::kPalette8:
+      return bytes ? std::nullopt : std::optional(Form::kPalette8);  // bytes: as int8
+  }
+  return std::nullopt;
+}
 
 // The outputs of a source as f32 rows.
 class Rows32 {
@@ -128,7 +167,10 @@ Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team) : 
     if (part.bias) to_f32(part.bias.data, part.bias.dtype, static_cast<size_t>(count), bias);
     bias += count;
   }
-  if (compute == Compute::kInt8) {
+  form_ = form_of(source, compute);
+  if (form_) {
+    pack_compressed(source, team);
+  } else if (has_int8_rows()) {
     pack_int8(source, team);
   } else if (compute == Compute::kF32Few || compute == Compute::kBF16Few) {
     pack_float(source, team);
@@ -208,8 +250,8 @@ void Weight::pack_float(const WeightSource& source, ThreadTeam& team) {
 }
 
 size_t Weight::bytes() const {
-  return bias_.size() + panels_.size() + scale_.size() + sum_.size() +
-         (matrix_ ? matrix_->bytes() : 0);
+  return bias_.size() + panels_.size() + scale_.size() + sum_.size() + offset_.size() +
+         palette_.size() + exact_palette_.size() + (matrix_ ? matrix_->bytes() : 0);
 }
 
 }  // namespace parley::nn

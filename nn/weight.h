@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,10 @@ namespace parley::nn {
 namespace onednn {
 class Matrix;
 }
+namespace kernels {
+enum class Form;
+struct CompressedMatrix;
+}  // namespace kernels
 
 // --precision: how products are computed. kAuto is what is fastest on this CPU at nearly the same
 // accuracy.
@@ -31,8 +36,9 @@ enum class Compute {
   kBF16Many,  // oneDNN, bf16 (AMX tiles where the CPU has them)
   kF32Few,    // our kernels, f32
   kBF16Few,   // our kernels, bf16 weights times f32
-  kInt8,  // our kernels, int8 weights (a scale for each output) times activations quantized to 8
-          // bits row by row
+  kInt8,      // our kernels, int8 weights (a scale for each output) or compressed ones times
+              // activations quantized to 8 bits row by row
+  kInt8Many,  // the same for many rows: compressed weights become int8 when they are packed
 };
 // Throws Error when this CPU cannot do it: bf16 needs AVX-512.
 Compute compute_for(Precision precision, Rows rows);
@@ -62,6 +68,10 @@ class Weight {
   DType activation_type() const {
     return compute_ == Compute::kBF16Many ? DType::kBF16 : DType::kF32;
   }
+  // Is it multiplied with rows of bytes by our kernels?
+  bool has_int8_rows() const {
+    return compute_ == Compute::kInt8 || compute_ == Compute::kInt8Many;
+  }
   size_t bytes() const;
 
  private:
@@ -69,14 +79,21 @@ class Weight {
   void pack_onednn(const WeightSource& source, ThreadTeam& team);
   void pack_int8(const WeightSource& source, ThreadTeam& team);
   void pack_float(const WeightSource& source, ThreadTeam& team);
+  void pack_compressed(const WeightSource& source, ThreadTeam& team);
+  kernels::CompressedMatrix compressed() const;
+  int64_t padded_inputs() const;  // of the rows of bytes that it is multiplied with
 
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;
   Compute compute_ = Compute::kF32Few;
-  Buffer bias_;                                   // f32, padded to whole panels
-  Buffer panels_;                                 // kF32Few, kBF16Few, kInt8 (nn/kernels.h)
-  Buffer scale_;                                  // kInt8: f32, one for each output
-  Buffer sum_;                                    // kInt8: i32
+  Buffer bias_;                        // f32, padded to whole panels
+  Buffer panels_;                      // kF32Few, kBF16Few, kInt8 (nn/kernels.h)
+  Buffer scale_;                       // kInt8: f32, one for each output
+  Buffer sum_;                         // kInt8: i32
+  std::optional<kernels::Form> form_;  // of panels that stay compressed, and their
+  Buffer offset_;                      // parts (nn/kernels_compressed.h)
+  Buffer palette_;
+  Buffer exact_palette_;
   std::shared_ptr<const onednn::Matrix> matrix_;  // kF32Many, kBF16Many
 };
 

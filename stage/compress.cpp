@@ -16,6 +16,7 @@ namespace parley::stage {
 namespace {
 
 namespace fs = std::filesystem;
+using nn::Storage;
 
 std::string name_of(const TensorStorage& storage) {
   return std::string(storage.storage == nn::Storage::kFloat ? nn::name_of(storage.floats)
@@ -79,9 +80,9 @@ class Rules {
     }
     if (item.name == "embed_positions.weight") return {nn::Storage::kFloat, nn::DType::kF32};
     if (item.shape.rank() != 2 || !loads_compressed(stage)) return {};
-    if (item.name == "embed_tokens.weight" && nn::bits_of(options_.weights.storage) < 8 &&
-        options_.weights.storage != nn::Storage::kFloat)
-      return {nn::Storage::kInt8};
+    const Storage chosen = options_.weights.storage;
+    const bool coarse = chosen == Storage::kInt4 || chosen == Storage::kPalette4;
+    if (item.name == "embed_tokens.weight" && coarse) return {Storage::kInt8};
     return options_.weights;
   }
 

@@ -23,7 +23,7 @@ ThreadTeam& team() {
 // The kinds that this CPU has.
 std::vector<Compute> computes() {
   std::vector<Compute> kinds = {Compute::kF32Many, Compute::kF32Few, Compute::kBF16Few,
-                                Compute::kInt8};
+                                Compute::kInt8, Compute::kInt8Many};
   if (isa() >= Isa::kAvx512) kinds.push_back(Compute::kBF16Many);
   return kinds;
 }
@@ -41,6 +41,7 @@ double tolerance(Compute compute, int64_t inputs) {
     case Compute::kBF16Few:
       return 0.01 * root;
     case Compute::kInt8:
+    case Compute::kInt8Many:
       return 0.06 * root;
   }
   return 0;
