@@ -19,6 +19,7 @@
 #include "cli/transcribe_options.h"
 #include "cli/transcribe_run.h"
 #include "cli/write_all.h"
+#include "pipeline/vad_model.h"
 #include "text/languages.h"
 
 namespace parley::cli {
@@ -26,6 +27,7 @@ namespace parley::cli {
 namespace {
 
 constexpr const char* kEmbeddedModel = "parley-mini-en";
+constexpr const char* kEmbeddedVad = "silero-vad";
 
 // CLI11's layout without empty lines between groups and without negated flags, so that the help
 // fits on a screen.
@@ -157,7 +159,7 @@ int ended(const Body& body) {
   }
 }
 
-int transcribe(const CLI::App& app, const TranscribeArguments& arguments) {
+int transcribe(const CLI::App& app, TranscribeArguments arguments) {
   check_transcribe_options(app, arguments);
   if (arguments.list_languages) return list_languages();
   ::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is noticed when writing
@@ -177,6 +179,10 @@ int transcribe(const CLI::App& app, const TranscribeArguments& arguments) {
                                        arguments.precision, arguments.threads);
   });
   check_language(arguments, *model);
+  if (arguments.options.vad == pipeline::VadKind::kSilero) {
+    arguments.options.silero =
+        load_model([] { return pipeline::load_vad_model(find_model("", "vad", kEmbeddedVad)); });
+  }
   const std::chrono::duration<double> load = std::chrono::steady_clock::now() - begun;
   TranscribeRun run(arguments, model, load.count(), watch);
   int code = ended([&] { work(arguments, planner, jobs, run, watch, failed); });

@@ -17,7 +17,7 @@ Postnet::Postnet(const stage::Stage& stage, nn::Precision precision, nn::ThreadT
       kernel_(stage.config_int("speech_decoder_postnet_kernel", 1, 63)) {
   // Its output is heard: nothing is rounded to 8 bits.
   nn::Compute compute = nn::compute_for(precision, nn::Rows::kMany);
-  if (compute == nn::Compute::kInt8)
+  if (compute == nn::Compute::kInt8Many)
     compute = nn::compute_for(nn::Precision::kF32, nn::Rows::kMany);
   const stage::LayerReader read(stage, team);
   const int64_t layers = stage.config_int("speech_decoder_postnet_layers", 1, 16);

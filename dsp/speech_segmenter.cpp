@@ -12,6 +12,16 @@ FrameClassifier webrtc_classifier(WebrtcVad::Sensitivity sensitivity) {
           }};
 }
 
+FrameClassifier silero_classifier(std::shared_ptr<const SileroModel> model, float threshold) {
+  auto vad = std::make_shared<SileroVad>(std::move(model));
+  const float lower = std::max(threshold - 0.15f, 0.01f);
+  return {SileroVad::kFrame, [=, speech = false](std::span<const float> frame) mutable {
+            const float probability = vad->process(frame.first<SileroVad::kFrame>());
+            speech = probability >= (speech ? lower : threshold);
+            return speech;
+          }};
+}
+
 FrameClassifier everything_is_speech() {
   return {WebrtcVad::kFrame, [](std::span<const float>) { return true; }};
 }

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "dsp/silero_vad.h"
 #include "dsp/vad.h"
 #include "dsp/window_planner.h"
 
@@ -20,6 +22,9 @@ struct FrameClassifier {
 };
 FrameClassifier webrtc_classifier(
     WebrtcVad::Sensitivity sensitivity = WebrtcVad::Sensitivity::kModerate);
+// Speech begins at a frame with a probability of `threshold` and lasts while they are above 0.15
+// less (get_speech_timestamps of silero-vad).
+FrameClassifier silero_classifier(std::shared_ptr<const SileroModel> model, float threshold = 0.5f);
 FrameClassifier everything_is_speech();  // --vad off
 
 struct SegmenterOptions {

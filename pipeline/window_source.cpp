@@ -3,6 +3,7 @@
 #include "dsp/sample_store.h"
 #include "dsp/speech_segmenter.h"
 #include "pipeline/stopwatch.h"
+#include "pipeline/vad_model.h"
 
 namespace parley::pipeline {
 
@@ -17,7 +18,7 @@ WindowSource::WindowSource(dsp::AudioReader audio, const dsp::LogMel& log_mel, i
       log_mel_(log_mel),
       frames_(frames),
       front_(std::make_unique<Front>(Front{dsp::SpeechSegmenter(
-          options.vad == VadKind::kOff ? dsp::everything_is_speech() : dsp::webrtc_classifier(),
+          frame_classifier(options),
           {.detector = {}, .planner = {.endpoint_silence = options.endpoint_silence}})})),
       caller_stop_(std::move(stop)),
       thread_([this](const std::stop_token& own) { run(own); }) {}

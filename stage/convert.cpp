@@ -8,6 +8,7 @@
 #include "stage/json.h"
 #include "stage/mel_contract.h"
 #include "stage/model.h"
+#include "stage/silero.h"
 #include "stage/speecht5_convert.h"
 #include "stage/voices.h"
 #include "stage/weights_writer.h"
@@ -68,6 +69,7 @@ ModelManifest copy_model(const fs::path& source, const FolderWriter& folder,
 // The stages of one checkpoint.
 ModelManifest convert_into(const fs::path& source, const FolderWriter& folder,
                            const ConvertOptions& options) {
+  if (const auto silero = find_silero(source)) return convert_silero(*silero, folder, options);
   if (is_hifigan(source)) return convert_hifigan(source, folder, options);
   const std::string type = architecture(source);
   if (type == "speecht5") return convert_speecht5(source, folder, options);

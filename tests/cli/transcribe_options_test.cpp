@@ -53,7 +53,6 @@ TEST(TranscribeOptions, OptionsOfLaterVersionsAreRefusedByName) {
   expect_refused({"--mic"}, "--mic is not available yet");
   expect_refused({"--mic", "hw:0"}, "--mic is not available yet");
   expect_refused({"a.wav", "--pace", "realtime"}, "--pace is not available yet");
-  expect_refused({"a.wav", "--vad", "silero"}, "--vad: silero is not available yet");
 }
 
 TEST(TranscribeOptions, ValuesAreChecked) {

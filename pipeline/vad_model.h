@@ -1,0 +1,19 @@
+// Voice detectors that are models.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "dsp/silero_vad.h"
+#include "dsp/speech_segmenter.h"
+#include "pipeline/transcriber.h"
+
+namespace parley::pipeline {
+
+// Opens a model folder of kind vad (Silero's). Throws Error: not a model, of another kind, damaged.
+std::shared_ptr<const dsp::SileroModel> load_vad_model(const std::filesystem::path& folder);
+
+// What options.vad says. Throws Error when that is a model which options.silero lacks.
+dsp::FrameClassifier frame_classifier(const TranscribeOptions& options);
+
+}  // namespace parley::pipeline
