@@ -12,9 +12,10 @@ namespace parley::cli {
 CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments) {
   CLI::App* command = app.add_subcommand("convert", "Make a model folder from a public checkpoint");
   command
-      ->add_option("SOURCE", arguments.source,
-                   "Hugging Face folder (Whisper, SpeechT5), openai/whisper .pt, whisper.cpp "
-                   "ggml-*.bin; or a text-to-speech model folder to exchange its parts")
+      ->add_option(
+          "SOURCE", arguments.source,
+          "Hugging Face folder (Whisper, SpeechT5), openai/whisper .pt, whisper.cpp "
+          "ggml-*.bin, GGUF, Silero VAD; or a text-to-speech model folder to exchange its parts")
       ->required();
   command
       ->add_option("-o,--output", arguments.output,

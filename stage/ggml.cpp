@@ -27,7 +27,9 @@ class GgmlTensor : public SourceTensor {
 
   nn::Shape shape() const override { return shape_; }
   nn::DType dtype() const override {
-    return type_ == GgmlType::kF16 ? nn::DType::kF16 : nn::DType::kF32;
+    return type_ == GgmlType::kF16    ? nn::DType::kF16
+           : type_ == GgmlType::kBF16 ? nn::DType::kBF16
+                                      : nn::DType::kF32;
   }
   void read(int64_t first, std::span<float> out) const override {
     const auto begin = static_cast<size_t>(first / block_.elements) * block_.bytes;
@@ -127,15 +129,20 @@ void read_tensor(ByteReader& reader, WhisperCheckpoint& checkpoint) {
     throw Error(where, "has an impossible shape: " + shape.str());
   const auto bytes = reader.take(*size / static_cast<uint64_t>(block.elements));
   if (name->ends_with(".bias") && shape.rank() == 2 && shape[1] == 1) shape = {shape[0]};
-  const bool added = checkpoint.tensors
-                         .emplace(*name, std::make_unique<GgmlTensor>(static_cast<GgmlType>(type),
-                                                                      block, shape, bytes))
-                         .second;
+  const bool added =
+      checkpoint.tensors.emplace(*name, make_ggml_tensor(static_cast<GgmlType>(type), shape, bytes))
+          .second;
   if (!added || checkpoint.tensors.size() > kMaxTensors)
     throw Error(where, "occurs twice, or there are too many tensors");
 }
 
 }  // namespace
+
+std::unique_ptr<SourceTensor> make_ggml_tensor(GgmlType type, const nn::Shape& shape,
+                                               std::span<const std::byte> bytes) {
+  return std::make_unique<GgmlTensor>(type, ggml_block(static_cast<int32_t>(type), ""), shape,
+                                      bytes);
+}
 
 WhisperCheckpoint parse_ggml(std::span<const std::byte> file, const std::string& where) {
   WhisperCheckpoint checkpoint;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -19,7 +20,13 @@ enum class GgmlType : int32_t {
   kQ4_1 = 3,
   kQ5_0 = 6,
   kQ5_1 = 7,
-  kQ8_0 = 8
+  kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kBF16 = 30
 };
 
 struct GgmlBlock {
@@ -32,6 +39,10 @@ GgmlBlock ggml_block(int32_t type, const std::string& where);
 
 // Whole blocks to f32: out.size() is a multiple of the block's elements, `blocks` has their bytes.
 void dequantize(GgmlType type, std::span<const std::byte> blocks, std::span<float> out);
+
+// A tensor whose blocks lie in `bytes`, which must be all of them and outlive it.
+std::unique_ptr<SourceTensor> make_ggml_tensor(GgmlType type, const nn::Shape& shape,
+                                               std::span<const std::byte> bytes);
 
 // Throws Error naming the file and what is wrong with it.
 WhisperCheckpoint open_ggml(const std::filesystem::path& path);

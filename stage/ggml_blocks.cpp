@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "stage/byte_reader.h"
 #include "stage/ggml.h"
+#include "stage/ggml_k_blocks.h"
 
 namespace parley::stage {
 
@@ -60,6 +61,13 @@ void each_block(std::span<const std::byte> blocks, std::span<float> out, Block d
   for (size_t i = 0; i < out.size(); i += kBlock) at = dequantize_one(at, out.data() + i);
 }
 
+void each_k_block(GgmlType type, std::span<const std::byte> blocks, std::span<float> out,
+                  void (*dequantize_one)(const uint8_t*, float*)) {
+  const size_t bytes = ggml_block(static_cast<int32_t>(type), "").bytes;
+  const auto* at = reinterpret_cast<const uint8_t*>(blocks.data());
+  for (size_t i = 0; i < out.size(); i += kBlockK, at += bytes) dequantize_one(at, out.data() + i);
+}
+
 }  // namespace
 
 GgmlBlock ggml_block(int32_t type, const std::string& where) {
@@ -78,10 +86,22 @@ GgmlBlock ggml_block(int32_t type, const std::string& where) {
       return {kBlock, 2 + 2 + 4 + 16};
     case GgmlType::kQ8_0:
       return {kBlock, 2 + 32};
+    case GgmlType::kQ2_K:
+      return {kBlockK, 84};
+    case GgmlType::kQ3_K:
+      return {kBlockK, 110};
+    case GgmlType::kQ4_K:
+      return {kBlockK, 144};
+    case GgmlType::kQ5_K:
+      return {kBlockK, 176};
+    case GgmlType::kQ6_K:
+      return {kBlockK, 210};
+    case GgmlType::kBF16:
+      return {1, 2};
   }
   throw Error(where,
               "is stored in ggml's type " + std::to_string(type) + ", which is not supported",
-              "f32, f16, q4_0, q4_1, q5_0, q5_1 and q8_0 are");
+              "f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0 and q2_K to q6_K are");
 }
 
 void dequantize(GgmlType type, std::span<const std::byte> blocks, std::span<float> out) {
@@ -101,6 +121,18 @@ void dequantize(GgmlType type, std::span<const std::byte> blocks, std::span<floa
       return each_block(blocks, out, dequantize_block<5, true>);
     case GgmlType::kQ8_0:
       return each_block(blocks, out, dequantize_q8_0);
+    case GgmlType::kQ2_K:
+      return each_k_block(type, blocks, out, dequantize_q2_k);
+    case GgmlType::kQ3_K:
+      return each_k_block(type, blocks, out, dequantize_q3_k);
+    case GgmlType::kQ4_K:
+      return each_k_block(type, blocks, out, dequantize_q4_k);
+    case GgmlType::kQ5_K:
+      return each_k_block(type, blocks, out, dequantize_q5_k);
+    case GgmlType::kQ6_K:
+      return each_k_block(type, blocks, out, dequantize_q6_k);
+    case GgmlType::kBF16:
+      return nn::to_f32(blocks.data(), nn::DType::kBF16, out.size(), out.data());
   }
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "stage/ggml.h"
+#include "stage/gguf.h"
 #include "stage/openai.h"
 #include "stage/weights_writer.h"
 #include "stage/whisper_folder.h"
@@ -25,12 +26,13 @@ WhisperCheckpoint open_checkpoint(const fs::path& source) {
            std::memcmp(file.bytes().data(), magic.data(), magic.size()) == 0;
   };
   if (starts_with("lmgg")) return open_ggml(source);
+  if (starts_with("GGUF")) return open_gguf(source);
   if (starts_with("PK") || starts_with("\x80\x02")) return open_openai(source);
   const bool safetensors = source.extension() == ".safetensors";
   throw Error(source.string(), "is not a checkpoint that can be converted",
               safetensors ? "give the folder that holds it and its config.json"
-                          : "known are Hugging Face folders, .pt files of openai/whisper, and "
-                            "ggml-*.bin files of whisper.cpp");
+                          : "known are Hugging Face folders, .pt files of openai/whisper, "
+                            "ggml-*.bin files of whisper.cpp, and GGUF files");
 }
 
 text::Tokenizer open_tokenizer(const fs::path& source, const WhisperCheckpoint& checkpoint,

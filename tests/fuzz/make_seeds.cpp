@@ -102,6 +102,8 @@ void make_seeds(const fs::path& source, const fs::path& output) {
   fs::create_directories(output);
   make_safetensors(output / "safetensors");
   make_ggml(golden, output / "ggml");
+  for (const char* name : {"whisper-openai.gguf", "whisper-candle.gguf"})
+    write(output / "gguf" / name, read_file(golden / name, size_t{1} << 20).substr(0, kMaxSeed));
   fs::create_directories(output / "manifest");
   make_manifests(golden, output / "manifest");
   for (const char* name : {"openai.pt", "pytorch_model.bin"}) {

@@ -142,6 +142,8 @@ TEST_F(Convert, EverySourceGivesTheSameWeights) {
   const Model q4_q5 = model(golden("ggml-q4-q5.bin"), with_tokenizer());
   expect_golden_weights(q4_q5, "wide");
   EXPECT_EQ(q4_q5.digest(), q8.digest());
+  const Model gguf = model(golden("whisper-openai.gguf"), with_tokenizer());
+  EXPECT_EQ(gguf.digest(), q8.digest());
   EXPECT_NE(q8.digest(), narrow.digest());
 }
 
@@ -365,7 +367,8 @@ TEST_F(Convert, OtherFilesAreRefusedWithAdvice) {
   EXPECT_NE(
       refusal("old.pt", "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 \x6a\xa8\x50\x19.").find("torch.save()"),
       std::string::npos);
-  EXPECT_NE(refusal("x.gguf", "GGUF").find("ggml-*.bin"), std::string::npos);
+  EXPECT_NE(refusal("x.gguf", "GGUF").find("cut short"), std::string::npos);
+  EXPECT_NE(refusal("x.bin", "GGML").find("ggml-*.bin"), std::string::npos);
   EXPECT_THROW(model(folder() / "absent"), Error);
   EXPECT_THROW(model(folder()), Error);  // a folder without config.json
   const Model converted = model(golden("huggingface"));

@@ -180,4 +180,5 @@ def main():
     (golden / "expected.json").write_text(json.dumps({"narrow": digests(narrow), "wide": digests(wide)}, indent=1))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+#include "stage/gguf.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "stage/byte_reader.h"
+#include "stage/ggml.h"
+#include "stage/safetensors.h"
+
+namespace parley::stage {
+
+namespace {
+
+constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
+constexpr uint64_t kMaxTensors = 1 << 14;
+constexpr uint64_t kMaxEntries = 1 << 14;
+constexpr uint64_t kMaxName = 256;
+constexpr uint64_t kMaxAlignment = 1 << 16;
+constexpr const char* kHeadCount = "whisper.encoder.attention.head_count";
+
+// Metadata that is looked at.
+struct Metadata {
+  uint64_t alignment = 32;
+  std::optional<uint64_t> heads;
+  std::string architecture;
+};
+
+std::string read_name(ByteReader& reader) {
+  const auto length = reader.read<uint64_t>();
+  if (length > kMaxName) throw Error(reader.where(), "has a name that is too long");
+  return std::string(reader.text(length));
+}
+
+// Bytes of a value of a fixed size; 0 for strings and arrays.
+uint64_t value_size(uint32_t type, const std::string& where) {
+  constexpr std::array<uint64_t, 13> kSizes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+  if (type >= kSizes.size()) throw Error(where, "has metadata of an unknown type");
+  return kSizes[type];
+}
+
+constexpr uint32_t kString = 8;
+constexpr uint32_t kArray = 9;
+
+void skip_string(ByteReader& reader) { reader.take(reader.read<uint64_t>()); }
+
+void skip_array(ByteReader& reader) {
+  const auto type = reader.read<uint32_t>();
+  const auto count = reader.read<uint64_t>();
+  const uint64_t size = value_size(type, reader.where());
+  uint64_t bytes = 0;
+  if (type == kArray) throw Error(reader.where(), "has metadata with arrays of arrays");
+  if (type != kString) {
+    if (__builtin_mul_overflow(count, size, &bytes))
+      throw Error(reader.where(), "has metadata that is too large");
+    reader.take(bytes);
+    return;
+  }
+  // Each string takes at least its length's bytes, so that `count` ends with the file.
+  for (uint64_t i = 0; i < count; ++i) skip_string(reader);
+}
+
+// An integer of 32 or 64 bits; nothing for other types, which are stepped over.
+std::optional<uint64_t> read_value(ByteReader& reader, uint32_t type) {
+  const uint64_t size = value_size(type, reader.where());
+  if (type == kString) {
+    skip_string(reader);
+  } else if (type == kArray) {
+    skip_array(reader);
+  } else if (type == 4 || type == 5) {
+    return reader.read<uint32_t>();
+  } else if (type == 10 || type == 11) {
+    return reader.read<uint64_t>();
+  } else {
+    reader.take(size);
+  }
+  return std::nullopt;
+}
+
+Metadata read_metadata(ByteReader& reader, uint64_t count) {
+  Metadata metadata;
+  for (uint64_t i = 0; i < count; ++i) {
+    const std::string key = read_name(reader);
+    const auto type = reader.read<uint32_t>();
+    if (key == "general.architecture" && type == kString) {
+      metadata.architecture = read_name(reader);
+      continue;
+    }
+    const std::optional<uint64_t> value = read_value(reader, type);
+    if (key == kHeadCount) metadata.heads = value;
+    if (key == "general.alignment" && value) metadata.alignment = *value;
+  }
+  const bool power =
+      metadata.alignment != 0 && (metadata.alignment & (metadata.alignment - 1)) == 0;
+  if (!power || metadata.alignment > kMaxAlignment)
+    throw Error(reader.where(), "has an impossible alignment");
+  return metadata;
+}
+
+struct TensorHeader {
+  std::string name;
+  nn::Shape shape;
+  int32_t type;
+  uint64_t offset;
+};
+
+TensorHeader read_tensor_header(ByteReader& reader) {
+  TensorHeader header;
+  header.name = read_name(reader);
+  const auto rank = reader.read<uint32_t>();
+  if (rank < 1 || rank > nn::Shape::kMaxRank)
+    throw Error(reader.where(), "tensor '" + header.name + "' has a wrong number of dimensions");
+  std::array<int64_t, nn::Shape::kMaxRank> dims{};  // innermost first in the file
+  for (uint32_t axis = rank; axis-- > 0;) {
+    const auto dim = reader.read<uint64_t>();
+    if (dim < 1 || dim > uint64_t{1} << 40)
+      throw Error(reader.where(), "tensor '" + header.name + "' has an impossible shape");
+    dims[axis] = static_cast<int64_t>(dim);
+  }
+  header.shape = nn::Shape(std::span<const int64_t>(dims.data(), rank));
+  header.type = reader.read<int32_t>();
+  header.offset = reader.read<uint64_t>();
+  return header;
+}
+
+// Our name; nothing for what a Whisper does without (the tied output, filters).
+std::optional<std::string> our_name(const std::string& theirs, const std::string& where) {
+  std::string name = theirs.starts_with("model.") ? theirs.substr(6) : theirs;
+  if (name == "proj_out.weight" || name.find("mel_filters") != std::string::npos)
+    return std::nullopt;
+  if (auto openai = name_from_openai(name)) return openai;
+  if (name.starts_with("encoder.") || name.starts_with("decoder.")) return name;
+  throw Error(where, "tensor '" + theirs + "' is not one of Whisper's");
+}
+
+void add_tensor(WhisperCheckpoint& checkpoint, const TensorHeader& header,
+                std::span<const std::byte> data) {
+  const std::string where = checkpoint.where + ": tensor '" + header.name + "'";
+  const auto name = our_name(header.name, checkpoint.where);
+  if (!name) return;
+  const GgmlBlock block = ggml_block(header.type, where);
+  std::vector<int64_t> dims;
+  for (int axis = 0; axis < header.shape.rank(); ++axis) dims.push_back(header.shape[axis]);
+  const std::optional<uint64_t> size = byte_size(dims, block.bytes);
+  if (!size || dims.back() % block.elements != 0)
+    throw Error(where, "has an impossible shape: " + header.shape.str());
+  const uint64_t bytes = *size / static_cast<uint64_t>(block.elements);
+  if (header.offset > data.size() || bytes > data.size() - header.offset)
+    throw Error(where, "lies beyond the end of the file");
+  nn::Shape shape = header.shape;
+  if (name->ends_with(".bias")) shape = {shape.elements()};  // convolutions': [1, n]
+  auto tensor = make_ggml_tensor(static_cast<GgmlType>(header.type), shape,
+                                 data.subspan(header.offset, bytes));
+  if (!checkpoint.tensors.emplace(*name, std::move(tensor)).second)
+    throw Error(where, "occurs twice");
+}
+
+nn::Shape shape_of(const WhisperCheckpoint& checkpoint, const std::string& name, int rank) {
+  const auto found = checkpoint.tensors.find(name);
+  if (found == checkpoint.tensors.end())
+    throw Error(checkpoint.where, "lacks the tensor '" + name + "'");
+  const nn::Shape shape = found->second->shape();
+  if (shape.rank() != rank)
+    throw Error(checkpoint.where, "tensor '" + name + "' has shape " + shape.str());
+  return shape;
+}
+
+int64_t count_layers(const WhisperCheckpoint& checkpoint, const std::string& stage) {
+  int64_t layers = 0;
+  while (checkpoint.tensors.contains(stage + ".layers." + std::to_string(layers) + ".fc1.weight"))
+    ++layers;
+  return layers;
+}
+
+WhisperDims infer_dims(const WhisperCheckpoint& checkpoint, std::optional<uint64_t> heads) {
+  const nn::Shape conv = shape_of(checkpoint, "encoder.conv1.weight", 3);
+  const auto first = [&](const std::string& name) { return shape_of(checkpoint, name, 2)[0]; };
+  WhisperDims dims;
+  dims.d_model = conv[0];
+  dims.num_mel_bins = conv[1];
+  dims.vocab_size = first("decoder.embed_tokens.weight");
+  dims.max_source_positions = first("encoder.embed_positions.weight");
+  dims.max_target_positions = first("decoder.embed_positions.weight");
+  dims.encoder_layers = count_layers(checkpoint, "encoder");
+  dims.decoder_layers = count_layers(checkpoint, "decoder");
+  dims.encoder_ffn_dim = first("encoder.layers.0.fc1.weight");
+  dims.decoder_ffn_dim = first("decoder.layers.0.fc1.weight");
+  constexpr int64_t kHeadDim = 64;
+  const int64_t count = heads && *heads <= static_cast<uint64_t>(dims.d_model)
+                            ? static_cast<int64_t>(*heads)
+                            : dims.d_model / kHeadDim;
+  dims.encoder_attention_heads = count;
+  dims.decoder_attention_heads = count;
+  check_dims(dims, checkpoint.where);
+  return dims;
+}
+
+}  // namespace
+
+WhisperCheckpoint parse_gguf(std::span<const std::byte> file, const std::string& where) {
+  ByteReader reader(file, where);
+  if (reader.read<uint32_t>() != kMagic) throw Error(where, "is not a GGUF file");
+  const auto version = reader.read<uint32_t>();
+  if (version != 2 && version != 3)
+    throw Error(where, "is GGUF of version " + std::to_string(version), "2 and 3 are known");
+  const auto tensors = reader.read<uint64_t>();
+  const auto entries = reader.read<uint64_t>();
+  if (tensors > kMaxTensors || entries > kMaxEntries)
+    throw Error(where, "claims to hold too many tensors or too much metadata");
+  const Metadata metadata = read_metadata(reader, entries);
+  if (!metadata.architecture.empty() && metadata.architecture.find("whisper") == std::string::npos)
+    throw Error(where, "holds a model of architecture '" + metadata.architecture + "'",
+                "only Whisper can be converted from GGUF");
+  std::vector<TensorHeader> headers;
+  for (uint64_t i = 0; i < tensors; ++i) headers.push_back(read_tensor_header(reader));
+  const uint64_t padding =
+      (metadata.alignment - reader.position() % metadata.alignment) % metadata.alignment;
+  reader.take(tensors == 0 ? 0 : padding);
+  const std::span<const std::byte> data = file.subspan(reader.position());
+  WhisperCheckpoint checkpoint;
+  checkpoint.where = where;
+  checkpoint.format = "gguf";
+  for (const TensorHeader& header : headers) add_tensor(checkpoint, header, data);
+  checkpoint.dims = infer_dims(checkpoint, metadata.heads);
+  return checkpoint;
+}
+
+WhisperCheckpoint open_gguf(const std::filesystem::path& path) {
+  const auto file = std::make_shared<MappedFile>(path);
+  WhisperCheckpoint checkpoint = parse_gguf(file->bytes(), path.string());
+  checkpoint.storage = file;
+  checkpoint.files = {path};
+  return checkpoint;
+}
+
+}  // namespace parley::stage

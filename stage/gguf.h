@@ -1,0 +1,24 @@
+// GGUF files that hold a Whisper (format: ggml's docs/gguf.md, versions 2 and 3).
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "stage/checkpoint.h"
+
+namespace parley::stage {
+
+// Tensors under the names of openai/whisper and whisper.cpp ("encoder.blocks.0.attn.query.weight")
+// or of Hugging Face ("model.encoder.layers.0.self_attn.q_proj.weight", as candle's files have).
+// Converters agree on no metadata for Whisper: the dimensions are read off the tensors' shapes; the
+// number of heads is `whisper.encoder.attention.head_count` where the file says it, else one for
+// each 64 dimensions, as in every published Whisper. A tokenizer in the file is not used.
+//
+// Throws Error naming the file and what is wrong with it.
+WhisperCheckpoint open_gguf(const std::filesystem::path& path);
+// The same over bytes that outlive the result.
+WhisperCheckpoint parse_gguf(std::span<const std::byte> file, const std::string& where);
+
+}  // namespace parley::stage
