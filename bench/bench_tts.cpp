@@ -1,5 +1,6 @@
-// Times the vocoder of a model: one utterance of random mel frames, several times. Prints one JSON
-// object (bench/README.md).
+// Times the stages of a text-to-speech model, several times: a random sentence through the text
+// encoder, steps of the mel decoder, random mel frames through the vocoder. Prints one JSON object
+// (bench/README.md).
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "decoder/mel_generator.h"
+#include "encoder/text_encoder.h"
 #include "nn/isa.h"
 #include "vocoder/hifigan.h"
 
@@ -22,6 +25,8 @@ struct Options {
   nn::Precision precision = nn::Precision::kAuto;
   int64_t frames = 500;
   int64_t block = 0;
+  int64_t tokens = 100;
+  int64_t steps = 200;
   int runs = 3;
 };
 
@@ -51,6 +56,35 @@ std::vector<float> random_mel(int64_t frames, int64_t bands) {
   return mel;
 }
 
+// The text encoder over `tokens` characters and `steps` steps of the mel decoder after it.
+void measure_acoustic(const Options& options, const stage::Model& model, nn::Context& ctx,
+                      nlohmann::json& result) {
+  const encoder::TextEncoder encoder(model.stage("text_encoder"), options.precision, ctx.team());
+  const decoder::MelDecoder decoder(model.stage("mel_decoder"), options.precision, ctx.team());
+  std::vector<int32_t> tokens(static_cast<size_t>(options.tokens));
+  std::mt19937 generator(0);
+  for (int32_t& token : tokens)
+    token = static_cast<int32_t>(generator() % static_cast<uint32_t>(encoder.vocab_size()));
+  const std::vector<float> speaker =
+      decoder.speaker(ctx, std::vector<float>(static_cast<size_t>(decoder.speaker_size()), 1.f));
+  decoder::MelGenerator mel(decoder);
+  for (int i = -1; i < options.runs; ++i) {
+    const nn::Scope scope(ctx);
+    const Clock encoding;
+    const auto cross = decoder.listen(ctx, encoder.run(ctx, tokens));
+    const double encoder_ms = 1e3 * encoding.wall();
+    mel.begin(cross, speaker, {.seed = 1, .guard = false});
+    std::vector<float> frames;
+    const Clock decoding;
+    int64_t steps = 0;
+    while (steps < options.steps && mel.advance(ctx, frames)) ++steps;
+    if (i < 0 || steps == 0) continue;
+    result["text_encoder_ms"].push_back(encoder_ms);
+    result["mel_step_ms"].push_back(1e3 * decoding.wall() / static_cast<double>(steps));
+    result["mel_step_cpu_ms"].push_back(1e3 * decoding.cpu() / static_cast<double>(steps));
+  }
+}
+
 nlohmann::json measure(const Options& options) {
   const Clock loading;
   const stage::Model model = stage::Model::open(options.model);
@@ -77,6 +111,7 @@ nlohmann::json measure(const Options& options) {
     result["vocoder_rtf"].push_back(clock.wall() / audio);
     result["vocoder_cpu_rtf"].push_back(clock.cpu() / audio);
   }
+  if (model.has_stage("mel_decoder")) measure_acoustic(options, model, ctx, result);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   result["peak_rss_bytes"] = usage.ru_maxrss * 1024;
@@ -87,7 +122,7 @@ nlohmann::json measure(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Times the vocoder of a model.");
+  CLI::App app("Times the stages of a text-to-speech model.");
   app.add_option("model", options.model, "model folder")->required();
   app.add_option("--threads", options.threads, "0: all processors");
   app.add_option("--precision", options.precision, "auto, f32 or bf16")
@@ -98,6 +133,8 @@ int main(int argc, char** argv) {
   app.add_option("--frames", options.frames, "mel frames in the utterance")
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--block-frames", options.block, "0: what the vocoder chooses");
+  app.add_option("--tokens", options.tokens, "in the sentence")->check(CLI::Range(1, 1 << 14));
+  app.add_option("--steps", options.steps, "of the mel decoder")->check(CLI::Range(1, 1 << 16));
   app.add_option("--runs", options.runs, "after one to warm up")->check(CLI::Range(1, 1000));
   CLI11_PARSE(app, argc, argv);
   try {

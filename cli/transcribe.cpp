@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cli/help_layout.h"
 #include "cli/interrupt_watch.h"
 #include "cli/model_lookup.h"
 #include "cli/program.h"
@@ -28,22 +29,6 @@ namespace {
 
 constexpr const char* kEmbeddedModel = "parley-mini-en";
 constexpr const char* kEmbeddedVad = "silero-vad";
-
-// CLI11's layout without empty lines between groups and without negated flags, so that the help
-// fits on a screen.
-class HelpLayout : public CLI::Formatter {
- public:
-  std::string make_help(const CLI::App* app, std::string name,
-                        CLI::AppFormatMode mode) const override {
-    std::string text = CLI::Formatter::make_help(app, std::move(name), mode);
-    for (size_t at; (at = text.find("\n\n")) != std::string::npos;) text.erase(at, 1);
-    return text;
-  }
-  std::string make_option_name(const CLI::Option* option, bool positional) const override {
-    const std::string name = CLI::Formatter::make_option_name(option, positional);
-    return name.substr(0, name.find(",--no-"));
-  }
-};
 
 int list_languages() {
   for (const text::Language& language : text::languages()) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cli/option_values.h"
 #include "cli/program.h"
 #include "text/languages.h"
 #include "text/utf8.h"
@@ -28,65 +29,6 @@ std::vector<std::string> split(const std::string& list) {
     at = comma + 1;
   }
   return items;
-}
-
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-template <typename Number>
-std::string shown(Number value) {
-  std::array<char, 64> text;
-  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
-}
-
-// --name N: a number from min to max. The default is shown unless `show_default` is false.
-template <typename Number>
-CLI::Option* add_number(CLI::App& app, const std::string& name, Number& target, Number min,
-                        Number max, const std::string& description, bool show_default = true) {
-  const auto read = [&target, name, min, max](const std::string& text) {
-    const auto value = parse_number<Number>(text);
-    if (!value || !(*value >= min && *value <= max)) {
-      throw UsageError(name + ": '" + text + "' is not a number from " + shown(min) + " to " +
-                       shown(max));
-    }
-    target = *value;
-  };
-  const std::string preset = show_default ? "  [" + shown(target) + "]" : "";
-  return app.add_option_function<std::string>(name, read, description + preset)
-      ->type_name(std::is_integral_v<Number> ? "N" : "X");
-}
-
-// --name a|b|c
-template <typename Value>
-CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& target,
-                        std::vector<std::pair<std::string, Value>> choices,
-                        const std::string& description) {
-  std::string names;
-  std::string preset;
-  for (const auto& [choice, value] : choices) {
-    if (!names.empty()) names += '|';
-    names += choice;
-    if (value == target) preset = choice;
-  }
-  const auto read = [&target, name, names, choices](const std::string& text) {
-    for (const auto& [choice, value] : choices) {
-      if (choice == text) return void(target = value);
-    }
-    throw UsageError(name + ": '" + text + "' is not one of " + names);
-  };
-  return app.add_option_function<std::string>(name, read, description + "  [" + preset + "]")
-      ->type_name(names);
-}
-
-template <typename Read>
-CLI::Option* add_text(CLI::App& app, const std::string& name, const std::string& type,
-                      const Read& read, const std::string& description) {
-  return app.add_option_function<std::string>(name, read, description)->type_name(type);
 }
 
 std::string read_language(const std::string& text) {

@@ -1,9 +1,7 @@
 #include "cli/transcribe_run.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -11,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/program.h"
+#include "cli/run_facts.h"
 #include "cli/write_all.h"
 #include "nn/isa.h"
 
@@ -66,16 +65,6 @@ void shift(pipeline::Transcript& transcript, double offset) {
     for (pipeline::Word& word : segment.words) move(word);
   }
   for (pipeline::Rejected& rejected : transcript.rejected) move(rejected);
-}
-
-double rounded(double seconds) { return std::round(seconds * 1e6) / 1e6; }
-
-double ratio(double part, double whole) { return whole > 0 ? rounded(part / whole) : 0; }
-
-int64_t peak_rss_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
 }
 
 }  // namespace

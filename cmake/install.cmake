@@ -8,7 +8,7 @@ add_library(parley::parley ALIAS parley_all)
 set_target_properties(parley_all PROPERTIES EXPORT_NAME parley)
 target_link_libraries(parley_all INTERFACE ${modules})
 
-install(TARGETS parley transcribe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS parley speak transcribe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # Models that come with the programs (cli/model_lookup.h).
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/data/models DESTINATION ${CMAKE_INSTALL_DATADIR}/parley)
 install(TARGETS ${modules} parley_all EXPORT parleyTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -116,7 +116,7 @@ std::vector<std::string> transcribe_command(const std::vector<std::string>& argu
   return command;
 }
 
-Outcome transcribe(const std::vector<std::string>& arguments, const std::string& input,
+Outcome run_to_end(const std::vector<std::string>& command, const std::string& input,
                    const std::vector<std::string>& environment) {
   const TemporaryFolder folder;
   write_file(folder.path() / "in", input);
@@ -125,13 +125,17 @@ Outcome transcribe(const std::vector<std::string>& arguments, const std::string&
     const OpenFile in(folder.path() / "in", O_RDONLY);
     const OpenFile out(folder.path() / "out", O_WRONLY | O_CREAT);
     const OpenFile err(folder.path() / "err", O_WRONLY | O_CREAT);
-    outcome.code = Process(transcribe_command(arguments),
-                           {.in = in.get(), .out = out.get(), .err = err.get()}, environment)
-                       .wait();
+    outcome.code =
+        Process(command, {.in = in.get(), .out = out.get(), .err = err.get()}, environment).wait();
   }
   outcome.out = read_bytes(folder.path() / "out");
   outcome.err = read_bytes(folder.path() / "err");
   return outcome;
+}
+
+Outcome transcribe(const std::vector<std::string>& arguments, const std::string& input,
+                   const std::vector<std::string>& environment) {
+  return run_to_end(transcribe_command(arguments), input, environment);
 }
 
 Bench::Bench(const std::string& golden) {

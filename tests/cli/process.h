@@ -55,6 +55,10 @@ struct Outcome {
   std::string err;
 };
 
+// A program with its arguments, until it ends. input: what standard input holds.
+Outcome run_to_end(const std::vector<std::string>& command, const std::string& input = "",
+                   const std::vector<std::string>& environment = {});
+
 // transcribe with these arguments, until it ends. input: what standard input holds.
 Outcome transcribe(const std::vector<std::string>& arguments, const std::string& input = "",
                    const std::vector<std::string>& environment = {});

@@ -1,0 +1,91 @@
+#include <fcntl.h>
+#include <portaudio.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "cli/audio_output.h"
+
+namespace parley::cli {
+
+namespace {
+
+// ALSA prints what it thinks of every device that it does not find; the user gets one clear line
+// instead.
+class QuietStandardError {
+ public:
+  QuietStandardError() {
+    std::fflush(stderr);
+    saved_ = ::dup(STDERR_FILENO);
+    const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere >= 0) {
+      ::dup2(nowhere, STDERR_FILENO);
+      ::close(nowhere);
+    }
+  }
+  ~QuietStandardError() {
+    std::fflush(stderr);
+    if (saved_ >= 0) {
+      ::dup2(saved_, STDERR_FILENO);
+      ::close(saved_);
+    }
+  }
+  QuietStandardError(const QuietStandardError&) = delete;
+  QuietStandardError& operator=(const QuietStandardError&) = delete;
+
+ private:
+  int saved_ = -1;
+};
+
+class SoundDevice : public AudioOutput {
+ public:
+  explicit SoundDevice(int rate) {
+    const QuietStandardError quiet;
+    check(Pa_Initialize());
+    initialized_ = true;
+    PaError error = Pa_GetDefaultOutputDevice() == paNoDevice ? paDeviceUnavailable : paNoError;
+    if (error == paNoError) {
+      error = Pa_OpenDefaultStream(&stream_, 0, 1, paFloat32, rate, paFramesPerBufferUnspecified,
+                                   nullptr, nullptr);
+    }
+    if (error == paNoError) error = Pa_StartStream(stream_);
+    if (error == paNoError) return;
+    close();
+    check(error);
+  }
+  ~SoundDevice() override {
+    if (stream_ != nullptr) Pa_AbortStream(stream_);
+    close();
+  }
+
+  void write(std::span<const float> samples) override {
+    const PaError error = Pa_WriteStream(stream_, samples.data(), samples.size());
+    if (error != paOutputUnderflowed) check(error);  // an underflow is a gap, no failure
+  }
+  void commit() override { check(Pa_StopStream(stream_)); }
+
+ private:
+  static void check(PaError error) {
+    if (error == paNoError) return;
+    throw Error("sound device", Pa_GetErrorText(error), "write to a file with -o FILE");
+  }
+  void close() {
+    const QuietStandardError quiet;
+    if (stream_ != nullptr) Pa_CloseStream(stream_);
+    stream_ = nullptr;
+    if (initialized_) Pa_Terminate();
+    initialized_ = false;
+  }
+
+  PaStream* stream_ = nullptr;
+  bool initialized_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<AudioOutput> open_sound_device(int sample_rate) {
+  return std::make_unique<SoundDevice>(sample_rate);
+}
+
+}  // namespace parley::cli

@@ -1,0 +1,321 @@
+#include "pipeline/synthesizer.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/error.h"
+#include "decoder/mel_generator.h"
+#include "dsp/resampler.h"
+#include "dsp/time_stretch.h"
+#include "pipeline/bounded_queue.h"
+#include "pipeline/stopwatch.h"
+#include "stage/voices.h"
+
+namespace parley::pipeline {
+
+namespace {
+
+constexpr size_t kQueuedUtterances = 4;  // ahead of the one that is spoken
+constexpr size_t kQueuedBlocks = 32;     // of samples that wait for the writer: some 15 s
+constexpr size_t kReadBytes = 4096;
+constexpr int kParagraphPause = 600;  // ms
+
+using Samples = std::vector<float>;
+
+// Reads text and cuts it into utterances, in a thread of its own.
+class UtteranceSource {
+ public:
+  UtteranceSource(const VoiceModel& model, const SpeakOptions& options, const TextReader& reader)
+      : thread_([this, &model, &options, &reader](const std::stop_token& stop) {
+          try {
+            read(model, options, reader, stop);
+            queue_.close();
+          } catch (...) {
+            queue_.fail(std::current_exception());
+          }
+        }) {}
+  ~UtteranceSource() {
+    thread_.request_stop();
+    queue_.close();
+  }
+
+  std::optional<text::Utterance> next() { return queue_.pop(); }
+  void request_stop() {
+    thread_.request_stop();
+    queue_.close();
+  }
+
+ private:
+  void read(const VoiceModel& model, const SpeakOptions& options, const TextReader& reader,
+            const std::stop_token& stop) {
+    const auto size_of = [&](std::string_view spoken) {
+      return model.pieces.encode(spoken).size();
+    };
+    text::UtteranceStream utterances(
+        model.spoken_form,
+        {.ssml = options.ssml,
+         .max_size = static_cast<size_t>(model.encoder.max_tokens() - 1),
+         .size_of = size_of,
+         .sentence_pause_ms = options.sentence_pause_ms,
+         .paragraph_pause_ms = std::max(kParagraphPause, options.sentence_pause_ms),
+         .where = options.where});
+    const auto pass_on = [&] {
+      while (auto utterance = utterances.next()) {
+        if (!queue_.push(std::move(*utterance))) return false;
+      }
+      return true;
+    };
+    std::array<char, kReadBytes> buffer;
+    while (const size_t count = reader(buffer, stop)) {
+      if (stop.stop_requested()) return;
+      utterances.push(std::string_view(buffer.data(), count));
+      if (!pass_on()) return;
+    }
+    if (stop.stop_requested()) return;
+    utterances.finish();
+    pass_on();
+  }
+
+  BoundedQueue<text::Utterance> queue_{kQueuedUtterances};
+  std::jthread thread_;  // last: uses the queue
+};
+
+// Gives samples to the writer, in a thread of its own.
+class SampleSink {
+ public:
+  SampleSink(const SampleWriter& writer, std::stop_source& stop)
+      : thread_([this, &writer, &stop] {
+          try {
+            while (const auto block = queue_.pop()) writer(*block);
+          } catch (...) {
+            error_ = std::current_exception();
+            queue_.close();
+            stop.request_stop();
+          }
+        }) {}
+  ~SampleSink() { close(); }
+
+  void push(Samples samples) {
+    if (!samples.empty()) queue_.push(std::move(samples));
+  }
+  // Waits until all is written; throws what the writer threw.
+  void finish() {
+    close();
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+  // Nothing that waits is written any more.
+  void abandon() {
+    queue_.close();
+    while (queue_.try_pop()) {
+    }
+  }
+
+ private:
+  void close() {
+    queue_.close();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  BoundedQueue<Samples> queue_{kQueuedBlocks};
+  std::exception_ptr error_;
+  std::thread thread_;  // last: uses the queue
+};
+
+// One call of speak(): the computing between the two queues.
+class Speech {
+ public:
+  Speech(const VoiceModel& model, nn::Context& ctx, const SpeakOptions& options,
+         const SpeakEvents& events, SpeakTimings& timings, SampleSink& sink)
+      : model_(model),
+        ctx_(ctx),
+        options_(options),
+        events_(events),
+        timings_(timings),
+        sink_(sink),
+        generator_(model.decoder),
+        postnet_(model.postnet),
+        vocoder_(model.vocoder) {
+    const stage::Stage& voices = model.files.stage("voices");
+    const std::string name = options.voice.empty() ? stage::default_voice(voices) : options.voice;
+    speaker_ = model.decoder.speaker(ctx, stage::voice_vector(voices, name));
+    const int rate = model.sample_rate();
+    rate_ = options.sample_rate > 0 ? options.sample_rate : rate;
+    if (rate_ != rate) resampler_.emplace(rate, rate_);
+  }
+
+  void say(const text::Utterance& utterance) {
+    const double tempo = options_.speed * utterance.rate;
+    if (tempo != 1) stretch_.emplace(model_.sample_rate(), tempo);
+    if (!utterance.spoken.empty()) say_words(utterance.spoken);
+    if (stretch_) {
+      Samples rest;
+      stretch_->finish(rest);
+      stretch_.reset();
+      resample_and_deliver(std::move(rest));
+    }
+    const auto silence = static_cast<size_t>(utterance.pause_after_ms) *
+                         static_cast<size_t>(model_.sample_rate()) / 1000;
+    if (silence > 0) resample_and_deliver(Samples(silence, 0.f));
+  }
+
+  void finish() {
+    Samples rest;
+    if (resampler_) resampler_->finish(rest);
+    deliver(std::move(rest));
+  }
+
+ private:
+  void say_words(const std::string& spoken) {
+    const std::vector<int32_t> tokens = model_.tokens_of(spoken);
+    begin(tokens);
+    std::vector<float> mel;
+    for (bool more = true; more;) {
+      std::vector<float> refined;
+      {
+        const Stopwatch watch(timings_.mel_decoder);
+        more = generator_.advance(ctx_, mel);
+        if (!mel.empty()) postnet_.push(ctx_, mel, refined);
+        if (!more) postnet_.finish(ctx_, refined);
+      }
+      mel.clear();
+      vocode(refined, !more);
+    }
+    const decoder::MelReport& report = generator_.report();
+    ++timings_.sentences;
+    timings_.characters += static_cast<int64_t>(tokens.size()) - 1;
+    timings_.steps += report.steps;
+    timings_.retries += report.retries;
+    if (events_.notice && (report.retries > 0 || !report.problem.empty()))
+      events_.notice({spoken, report.problem, report.retries});
+  }
+
+  void begin(std::span<const int32_t> tokens) {
+    const nn::Scope scope(ctx_);
+    std::shared_ptr<const decoder::CrossState> cross;
+    {
+      const Stopwatch watch(timings_.text_encoder);
+      cross = model_.decoder.listen(ctx_, model_.encoder.run(ctx_, tokens));
+    }
+    generator_.begin(std::move(cross), speaker_,
+                     {.seed = options_.seed, .sentence = sentence_++, .guard = options_.guard});
+    vocoder_.reset();
+  }
+
+  void vocode(std::vector<float>& mel, bool last) {
+    Samples samples;
+    {
+      const Stopwatch watch(timings_.vocoder);
+      const int64_t n_mels = model_.mel.n_mels;
+      const auto frames = static_cast<int64_t>(mel.size()) / n_mels;
+      if (frames > 0)
+        vocoder_.push(ctx_, nn::Tensor(mel.data(), {frames, n_mels}, nn::DType::kF32), samples);
+      if (last) vocoder_.finish(ctx_, samples);
+    }
+    if (stretch_ && !samples.empty()) {
+      Samples stretched;
+      stretch_->convert(samples, stretched);
+      samples = std::move(stretched);
+    }
+    resample_and_deliver(std::move(samples));
+  }
+
+  void resample_and_deliver(Samples samples) {
+    if (!resampler_ || samples.empty()) return deliver(std::move(samples));
+    Samples converted;
+    resampler_->convert(samples, converted);
+    deliver(std::move(converted));
+  }
+
+  void deliver(Samples samples) {
+    if (samples.empty()) return;
+    if (timings_.audio_seconds == 0) {
+      const std::chrono::duration<double, std::milli> since =
+          std::chrono::steady_clock::now() - started_;
+      timings_.time_to_first_audio_ms = since.count();
+    }
+    timings_.audio_seconds += static_cast<double>(samples.size()) / rate_;
+    sink_.push(std::move(samples));
+  }
+
+  const VoiceModel& model_;
+  nn::Context& ctx_;
+  const SpeakOptions& options_;
+  const SpeakEvents& events_;
+  SpeakTimings& timings_;
+  SampleSink& sink_;
+  decoder::MelGenerator generator_;
+  decoder::PostnetStream postnet_;
+  vocoder::HifiGanStream vocoder_;
+  std::vector<float> speaker_;
+  std::optional<dsp::TimeStretch> stretch_;  // of the utterance, when its tempo is not 1
+  std::optional<dsp::Resampler> resampler_;
+  int rate_ = 0;
+  uint32_t sentence_ = 0;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+Synthesizer::Synthesizer(std::shared_ptr<const VoiceModel> model, int threads)
+    : model_(std::move(model)), ctx_({.threads = threads}) {}
+
+Synthesizer::~Synthesizer() = default;
+
+void Synthesizer::speak(const TextReader& reader, const SampleWriter& writer,
+                        const SpeakOptions& options, const SpeakEvents& events,
+                        const std::stop_token& stop) {
+  timings_ = {};
+  const Stopwatch wall(timings_.wall_seconds);
+  std::stop_source stopping;  // by the caller, or by a writer that failed
+  ctx_.set_stop_token(stopping.get_token());
+  SampleSink sink(writer, stopping);
+  Speech speech(*model_, ctx_, options, events, timings_, sink);
+  UtteranceSource source(*model_, options, reader);
+  const auto stop_all = [&] {
+    stopping.request_stop();
+    source.request_stop();
+    sink.abandon();
+  };
+  const std::stop_callback from_caller(stop, stop_all);
+  try {
+    while (const auto utterance = source.next()) {
+      ctx_.throw_if_stopped();
+      speech.say(*utterance);
+    }
+    ctx_.throw_if_stopped();
+    speech.finish();
+  } catch (const Stopped&) {
+    if (!stop.stop_requested()) sink.finish();  // throws what stopped the writer
+    throw;
+  } catch (...) {
+    sink.abandon();
+    throw;
+  }
+  sink.finish();
+  if (timings_.sentences == 0 && timings_.audio_seconds == 0)
+    throw Error(options.where, "there is nothing in it that can be said");
+}
+
+std::vector<float> speak(Synthesizer& synthesizer, std::string_view text,
+                         const SpeakOptions& options) {
+  std::vector<float> all;
+  const auto reader = [&](std::span<char> buffer, const std::stop_token&) {
+    const size_t count = std::min(buffer.size(), text.size());
+    std::copy_n(text.begin(), count, buffer.begin());
+    text.remove_prefix(count);
+    return count;
+  };
+  synthesizer.speak(
+      reader,
+      [&](std::span<const float> samples) {
+        all.insert(all.end(), samples.begin(), samples.end());
+      },
+      options);
+  return all;
+}
+
+}  // namespace parley::pipeline

@@ -1,0 +1,87 @@
+// Text to speech, end to end: text in, samples out, while the text still comes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+
+#include "nn/context.h"
+#include "pipeline/voice_model.h"
+#include "text/utterances.h"
+
+namespace parley::pipeline {
+
+struct SpeakOptions {
+  std::string voice = "";       // empty: the model's default
+  uint64_t seed = 0;            // the same seed, threads and text give the same samples
+  double speed = 1;             // 2 is twice as fast; 0.25 to 4
+  int sample_rate = 0;          // of the samples; 0: the model's
+  int sentence_pause_ms = 250;  // after a sentence; a paragraph's is at least this long
+  bool ssml = false;            // the text is SSML (text/ssml.h)
+  std::string where = "text";   // names the text in messages
+  bool guard = true;            // decoder::MelOptions::guard
+};
+
+// More text: fills the buffer from its beginning and returns how many bytes; 0: the text is over.
+// Called by a thread of the synthesizer; should return soon after `stop` was requested.
+using TextReader = std::function<size_t(std::span<char> buffer, const std::stop_token& stop)>;
+// The next samples, in [-1, 1]. Called by a thread of the synthesizer; may block, and so slow down
+// the rest.
+using SampleWriter = std::function<void(std::span<const float> samples)>;
+
+// What is noticed about a sentence after it was spoken.
+struct SpokenNotice {
+  std::string spoken;  // the words
+  std::string problem;
+  int retries = 0;
+};
+
+struct SpeakEvents {
+  std::function<void(const SpokenNotice&)> notice = {};  // called by the computing thread
+};
+
+// Where the time went. Stages run beside reading and writing.
+struct SpeakTimings {
+  double wall_seconds = 0;
+  double audio_seconds = 0;
+  double text_encoder = 0;
+  double mel_decoder = 0;  // postnet included
+  double vocoder = 0;
+  double time_to_first_audio_ms = 0;  // from the call to the first samples given to the writer
+  int64_t sentences = 0;
+  int64_t characters = 0;  // tokens, ends of sentences left out
+  int64_t steps = 0;       // of the mel decoder
+  int64_t retries = 0;     // by the guard
+};
+
+// Belongs to one thread at a time.
+class Synthesizer {
+ public:
+  // threads: of the computing team; 0: all processors.
+  explicit Synthesizer(std::shared_ptr<const VoiceModel> model, int threads = 0);
+  ~Synthesizer();
+
+  // Speaks the text to its end: a sentence is spoken as soon as it is complete, and its first
+  // samples are written before the rest of it is. Memory does not grow with the text. How reader
+  // and writer cut their pieces changes no sample. Throws Error (no such voice, wrong SSML, nothing
+  // that can be said), Stopped, or what the reader or the writer threw.
+  void speak(const TextReader& reader, const SampleWriter& writer, const SpeakOptions& options = {},
+             const SpeakEvents& events = {}, const std::stop_token& stop = {});
+
+  const SpeakTimings& timings() const { return timings_; }  // of the last call
+  const VoiceModel& model() const { return *model_; }
+
+ private:
+  std::shared_ptr<const VoiceModel> model_;
+  nn::Context ctx_;
+  SpeakTimings timings_;
+};
+
+// A whole text to samples at the model's rate or options.sample_rate.
+std::vector<float> speak(Synthesizer& synthesizer, std::string_view text,
+                         const SpeakOptions& options = {});
+
+}  // namespace parley::pipeline

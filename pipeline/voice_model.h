@@ -1,0 +1,47 @@
+// A text-to-speech model, loaded: its stages ready to run on this CPU.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "decoder/mel_decoder.h"
+#include "decoder/postnet.h"
+#include "encoder/text_encoder.h"
+#include "nn/weight.h"
+#include "stage/mel_contract.h"
+#include "stage/model.h"
+#include "text/sentence_piece.h"
+#include "text/spoken_form.h"
+#include "vocoder/hifigan.h"
+
+namespace parley::pipeline {
+
+// Immutable: any number of Synthesizers may share one.
+struct VoiceModel {
+  stage::Model files;
+  nn::Precision precision;
+  stage::MelContract mel;
+  text::SentencePiece pieces;
+  text::EnglishSpokenForm spoken_form;
+  encoder::TextEncoder encoder;
+  decoder::MelDecoder decoder;
+  decoder::Postnet postnet;
+  vocoder::HifiGan vocoder;
+
+  int sample_rate() const { return static_cast<int>(mel.sample_rate); }
+  // The end of a sentence included.
+  std::vector<int32_t> tokens_of(const std::string& spoken) const;
+
+  // Opens a model folder and packs its weights. threads: for packing; 0: all processors. Throws
+  // Error: not a model, not text to speech, damaged, stages that are missing or do not fit.
+  static std::shared_ptr<const VoiceModel> load(const std::filesystem::path& folder,
+                                                nn::Precision precision = nn::Precision::kAuto,
+                                                int threads = 0);
+};
+
+// The voices of a text-to-speech model, the default one first; without loading it. Throws Error.
+std::vector<std::string> list_voices(const std::filesystem::path& folder);
+
+}  // namespace parley::pipeline
