@@ -17,8 +17,8 @@ enum class Form {
   kInt8Block,  // pairs of blocks: 16 quads, then the f16 scales [2][16]
   kInt4Block,  // pairs of blocks: 8 x [16][4] bytes, then the scales. The low nibbles of 64 bytes
                // are one quad, the high ones the next, in two's complement
-  kPalette4,  // [16][4] bytes as in kInt4Block, indices into the panel's palette
-  kPalette8,  // quads of indices; only for products in f32
+  kPalette4,   // [16][4] bytes as in kInt4Block, indices into the panel's palette
+  kPalette8,   // quads of indices; only for products in f32
 };
 
 inline constexpr int64_t kBlockInputs = 32;

@@ -30,10 +30,10 @@ enum class Task { kTranscribe, kTranslate };  // kTranslate: into English, by mu
 // The defaults of openai/whisper's command line.
 struct TranscribeOptions {
   Strategy strategy = Strategy::kWindows;
-  VadKind vad = VadKind::kWebrtc;  // windows only
+  VadKind vad = VadKind::kWebrtc;                            // windows only
   std::shared_ptr<const dsp::SileroModel> silero = nullptr;  // of kSilero (pipeline/vad_model.h)
-  double endpoint_silence = 3;     // seconds of silence that end a window; windows only
-  std::string language = "";       // code; empty: detected from the first window with speech
+  double endpoint_silence = 3;  // seconds of silence that end a window; windows only
+  std::string language = "";    // code; empty: detected from the first window with speech
   Task task = Task::kTranscribe;
   int beam = 5;     // at temperature 0; 1: greedy
   int best_of = 5;  // samples above temperature 0
