@@ -17,6 +17,7 @@
 #include "cli/model_lookup.h"
 #include "cli/program.h"
 #include "cli/transcribe_jobs.h"
+#include "cli/transcribe_live.h"
 #include "cli/transcribe_options.h"
 #include "cli/transcribe_run.h"
 #include "cli/write_all.h"
@@ -144,10 +145,37 @@ int ended(const Body& body) {
   }
 }
 
+std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arguments) {
+  const auto model = load_model([&] {
+    return pipeline::SpeechModel::load(find_model(arguments.model, "stt", kEmbeddedModel),
+                                       arguments.precision, arguments.threads);
+  });
+  check_language(arguments, *model);
+  return model;
+}
+
+void load_vad(TranscribeArguments& arguments) {
+  if (arguments.options.vad != pipeline::VadKind::kSilero) return;
+  arguments.options.silero =
+      load_model([] { return pipeline::load_vad_model(find_model("", "vad", kEmbeddedVad)); });
+}
+
+int hear(TranscribeArguments& arguments) {
+  InterruptWatch watch;
+  load_vad(arguments);
+  try {
+    return transcribe_live(arguments, watch, [&] { return load(arguments); });
+  } catch (const ClosedPipe&) {
+    return kSomeFailed;
+  }
+}
+
 int transcribe(const CLI::App& app, TranscribeArguments arguments) {
   check_transcribe_options(app, arguments);
   if (arguments.list_languages) return list_languages();
+  if (arguments.list_microphones) return list_microphones();
   ::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is noticed when writing
+  if (arguments.live.live) return hear(arguments);
   JobPlanner planner(arguments.output, arguments.formats);
   int64_t failed = 0;
   const std::vector<Job> jobs = plan_all(arguments, planner, failed);
@@ -159,15 +187,8 @@ int transcribe(const CLI::App& app, TranscribeArguments arguments) {
 
   InterruptWatch watch;
   const auto begun = std::chrono::steady_clock::now();
-  const auto model = load_model([&] {
-    return pipeline::SpeechModel::load(find_model(arguments.model, "stt", kEmbeddedModel),
-                                       arguments.precision, arguments.threads);
-  });
-  check_language(arguments, *model);
-  if (arguments.options.vad == pipeline::VadKind::kSilero) {
-    arguments.options.silero =
-        load_model([] { return pipeline::load_vad_model(find_model("", "vad", kEmbeddedVad)); });
-  }
+  const auto model = load(arguments);
+  load_vad(arguments);
   const std::chrono::duration<double> load = std::chrono::steady_clock::now() - begun;
   TranscribeRun run(arguments, model, load.count(), watch);
   int code = ended([&] { work(arguments, planner, jobs, run, watch, failed); });

@@ -9,6 +9,7 @@
 
 #include "cli/option_values.h"
 #include "cli/program.h"
+#include "pipeline/live_session.h"
 #include "text/languages.h"
 #include "text/utf8.h"
 
@@ -20,6 +21,10 @@ using pipeline::Strategy;
 using pipeline::Task;
 using pipeline::TranscribeOptions;
 using pipeline::VadKind;
+
+void refuse(bool wrong, const std::string& problem) {
+  if (wrong) throw UsageError(problem);
+}
 
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> items;
@@ -216,28 +221,38 @@ void add_machine_options(CLI::App& app, TranscribeArguments& a) {
   app.add_flag("--verbose", a.verbose, "Show segments as they come");
 }
 
-// Settled in name, not yet in the program.
-struct LaterOption {
-  const char* name;
-  bool takes_value;
-  const char* why = "is not available yet";
-};
-constexpr std::array<LaterOption, 3> kLater = {
-    {{"--live", false}, {"--mic", true}, {"--pace", true}}};
-
-void add_later_options(CLI::App& app) {
-  app.option_defaults()->group("");  // not in the help
-  for (const LaterOption& later : kLater) {
-    if (later.takes_value) {
-      app.add_option(later.name)->expected(0, 1);
-    } else {
-      app.add_flag(later.name);
-    }
-  }
-}
-
-void refuse(bool wrong, const std::string& problem) {
-  if (wrong) throw UsageError(problem);
+void add_live_options(CLI::App& app, TranscribeArguments& a) {
+  app.option_defaults()->group("Live");
+  LiveArguments& live = a.live;
+  app.add_flag("--live", live.live, "Text while audio arrives; jsonl: events, partial and final");
+  app.add_option_function<std::vector<std::string>>(
+         "--mic",
+         [&live](const std::vector<std::string>& device) {
+           live.live = live.microphone = true;
+           live.device = device.empty() ? "" : device.front();
+         },
+         "Live from a microphone (--list-microphones)")
+      ->type_name("[DEVICE]")
+      ->expected(0, 1);
+  app.add_flag("--list-microphones", a.list_microphones)->group("");
+  add_choice<bool>(app, "--pace", live.realtime, {{"realtime", true}, {"fast", false}},
+                   "Speed at which a file is heard");
+  using pipeline::Overflow;
+  add_text(
+      app, "--overflow", "block|drop_oldest",
+      [&live](const std::string& text) {
+        refuse(text != "block" && text != "drop_oldest",
+               "--overflow: '" + text + "' is not one of block|drop_oldest");
+        live.overflow = text == "block" ? Overflow::kBlock : Overflow::kDropOldest;
+      },
+      "When audio comes too fast  [block; --mic: drop_oldest]");
+  add_text(
+      app, "--front-end", "on|off",
+      [&live](const std::string& text) {
+        refuse(text != "on" && text != "off", "--front-end: '" + text + "' is not one of on|off");
+        live.front_end = text == "on";
+      },
+      "Less hum and noise, one level  [off; --mic: on]");
 }
 
 void check_strategy(const CLI::App& app, const TranscribeOptions& o) {
@@ -288,9 +303,30 @@ void check_output(const CLI::App& app, const TranscribeArguments& a) {
   refuse(a.quiet && a.verbose, "--quiet and --verbose exclude each other");
 }
 
+void check_live(const CLI::App& app, const TranscribeArguments& a) {
+  if (!a.live.live) {
+    for (const char* name : {"--pace", "--overflow", "--front-end"})
+      refuse(app.count(name) > 0, std::string(name) + " needs --live or --mic");
+    return;
+  }
+  for (const char* name : {"--output", "--resume", "--jobs-file", "--verbose", "--max-line-width"})
+    refuse(app.count(name) > 0, std::string(name) + " is not for live transcription");
+  refuse(a.options.strategy == Strategy::kSequential,
+         "--strategy sequential hears whole recordings; live needs windows");
+  const std::string_view format = a.formats.front()->name;
+  refuse(a.formats.size() > 1 || (format != "txt" && format != "jsonl"),
+         "live results are txt or jsonl");
+  refuse(a.live.microphone && !a.inputs.empty(), "--mic takes no input beside it");
+  refuse(!a.live.microphone && a.inputs.size() != 1, "--live takes one file, or -");
+  for (const char* name : {"--pace", "--offset", "--duration"})
+    refuse(a.live.microphone && app.count(name) > 0,
+           std::string(name) + " is for files; --mic hears what is said now");
+  refuse(a.timings == "-", "--timings - would be mixed with live results; give a FILE");
+}
+
 void check_inputs(const CLI::App& app, const TranscribeArguments& a) {
   const auto dashes = std::count(a.inputs.begin(), a.inputs.end(), "-");
-  refuse(a.inputs.empty() && app.count("--jobs-file") == 0, "no input given");
+  refuse(a.inputs.empty() && app.count("--jobs-file") == 0 && !a.live.microphone, "no input given");
   refuse(dashes + (a.jobs_file == "-" ? 1 : 0) > 1, "standard input can be read only once");
   refuse(a.raw && app.count("--raw") == 0, "--raw-rate and --raw-channels need --raw");
   refuse(a.raw && (dashes == 0 || a.inputs.size() > 1 || !a.jobs_file.empty()),
@@ -324,14 +360,14 @@ void add_transcribe_options(CLI::App& app, TranscribeArguments& arguments) {
   add_audio_options(app, arguments);
   add_decoding_options(app, arguments);
   add_machine_options(app, arguments);
-  add_later_options(app);
+  add_live_options(app, arguments);
 }
 
-void check_transcribe_options(const CLI::App& app, const TranscribeArguments& arguments) {
-  for (const LaterOption& later : kLater) {
-    refuse(app.count(later.name) > 0, std::string(later.name) + " " + later.why);
-  }
-  if (arguments.list_languages) return;
+void check_transcribe_options(const CLI::App& app, TranscribeArguments& arguments) {
+  if (arguments.list_languages || arguments.list_microphones) return;
+  check_live(app, arguments);
+  if (arguments.live.live && app.count("--endpoint-silence") == 0)
+    arguments.options.endpoint_silence = pipeline::LiveOptions().transcribe.endpoint_silence;
   check_inputs(app, arguments);
   check_output(app, arguments);
   check_strategy(app, arguments.options);

@@ -9,10 +9,21 @@
 
 #include "dsp/audio_reader.h"
 #include "nn/weight.h"
+#include "pipeline/live_intake.h"
 #include "pipeline/transcriber.h"
 #include "pipeline/writers.h"
 
 namespace parley::cli {
+
+// What --live and --mic say.
+struct LiveArguments {
+  bool live = false;  // also when a microphone is meant
+  bool microphone = false;
+  std::string device;     // empty: the default one
+  bool realtime = false;  // the file is played at its own speed
+  std::optional<pipeline::Overflow> overflow;
+  std::optional<bool> front_end;
+};
 
 struct TranscribeArguments {
   std::vector<std::string> inputs;  // as given: files, folders, "-"
@@ -32,15 +43,17 @@ struct TranscribeArguments {
   bool verbose = false;
   std::string timings;  // file, "-", or empty
   bool list_languages = false;
+  bool list_microphones = false;
+  LiveArguments live;
 };
 
 // Adds all options; parsing fills `arguments`, which must outlive the app, and throws UsageError
 // for values that are unknown or out of range.
 void add_transcribe_options(CLI::App& app, TranscribeArguments& arguments);
 
-// After parsing. Throws UsageError for options of later versions and for those that cannot be
-// honoured together.
-void check_transcribe_options(const CLI::App& app, const TranscribeArguments& arguments);
+// After parsing. Sets the defaults that depend on other options. Throws UsageError for options that
+// cannot be honoured together.
+void check_transcribe_options(const CLI::App& app, TranscribeArguments& arguments);
 
 // Throws UsageError when a model that knows English only is asked for something else.
 void check_language(const TranscribeArguments& arguments, const pipeline::SpeechModel& model);

@@ -104,7 +104,7 @@ std::optional<pipeline::Input> TranscribeRun::next_input(const NextJob& next, bo
     if (watch_.token().stop_requested()) throw Stopped();
     const Job job = placed->job;
     if (arguments_.resume && journal_->is_done(job, journal_->key(job))) {
-      ++skipped_;
+      ++inputs_.skipped;
       if (arguments_.verbose) say(job.input + ": is already done");
       continue;
     }
@@ -168,7 +168,7 @@ void TranscribeRun::finish(const Job& job, const std::string& key,
       return fail(job, std::current_exception());
     }
   }
-  ++done_;
+  ++inputs_.done;
 }
 
 void TranscribeRun::fail(const Job& job, std::exception_ptr error) {
@@ -184,7 +184,7 @@ void TranscribeRun::fail(const Job& job, std::exception_ptr error) {
   }
   // Errors about the input begin with its name.
   print_error("transcribe", what.starts_with(job.input + ": ") ? what : job.input + ": " + what);
-  ++failed_;
+  ++inputs_.failed;
 }
 
 void TranscribeRun::write(const Job& job, const pipeline::Transcript& transcript) {
@@ -224,36 +224,39 @@ void TranscribeRun::say(const std::string& message) {
   std::fprintf(stderr, "transcribe: %s\n", message.c_str());
 }
 
-std::string TranscribeRun::timings_json() const {
-  const int threads = nn::Context({.threads = arguments_.threads}).threads();
-  return Json{{"wall_seconds", rounded(sum_.wall_seconds)},
-              {"audio_seconds", rounded(sum_.audio_seconds)},
-              {"real_time_factor", ratio(sum_.wall_seconds, sum_.audio_seconds)},
+std::string timings_json(const TranscribeArguments& arguments, const pipeline::SpeechModel& model,
+                         const pipeline::Timings& timings, double load_seconds,
+                         const InputCounts& inputs) {
+  const int threads = nn::Context({.threads = arguments.threads}).threads();
+  return Json{{"wall_seconds", rounded(timings.wall_seconds)},
+              {"audio_seconds", rounded(timings.audio_seconds)},
+              {"real_time_factor", ratio(timings.wall_seconds, timings.audio_seconds)},
               {"stages",
-               {{"decode_audio", rounded(sum_.decode_audio)},
-                {"vad", rounded(sum_.vad)},
-                {"frontend", rounded(sum_.frontend)},
-                {"encoder", rounded(sum_.encoder)},
-                {"decoder", rounded(sum_.decoder)},
-                {"stitch", rounded(sum_.stitch)}}},
-              {"tokens", sum_.tokens},
-              {"tokens_per_second", ratio(static_cast<double>(sum_.tokens), sum_.decoder)},
-              {"windows", sum_.windows},
-              {"load_seconds", rounded(load_seconds_)},
+               {{"decode_audio", rounded(timings.decode_audio)},
+                {"vad", rounded(timings.vad)},
+                {"frontend", rounded(timings.frontend)},
+                {"encoder", rounded(timings.encoder)},
+                {"decoder", rounded(timings.decoder)},
+                {"stitch", rounded(timings.stitch)}}},
+              {"tokens", timings.tokens},
+              {"tokens_per_second", ratio(static_cast<double>(timings.tokens), timings.decoder)},
+              {"windows", timings.windows},
+              {"load_seconds", rounded(load_seconds)},
               {"peak_rss_bytes", peak_rss_bytes()},
-              {"model", model_->files.name()},
-              {"model_digest", model_->files.digest()},
-              {"precision", nn::name_of(arguments_.precision)},
+              {"model", model.files.name()},
+              {"model_digest", model.files.digest()},
+              {"precision", nn::name_of(arguments.precision)},
               {"instruction_set", nn::name_of(nn::isa())},
               {"threads", threads},
-              {"inputs", {{"done", done_}, {"skipped", skipped_}, {"failed", failed_}}}}
+              {"inputs",
+               {{"done", inputs.done}, {"skipped", inputs.skipped}, {"failed", inputs.failed}}}}
              .dump() +
          '\n';
 }
 
 std::string TranscribeRun::summary() const {
-  if (skipped_ == 0 || arguments_.quiet) return "";
-  return std::to_string(skipped_) + (skipped_ == 1 ? " input was" : " inputs were") +
+  if (inputs_.skipped == 0 || arguments_.quiet) return "";
+  return std::to_string(inputs_.skipped) + (inputs_.skipped == 1 ? " input was" : " inputs were") +
          " already done";
 }
 

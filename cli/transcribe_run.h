@@ -25,6 +25,17 @@ struct PlacedJob {
 // one is not known yet.
 using NextJob = std::function<std::optional<PlacedJob>(bool wait)>;
 
+struct InputCounts {
+  int64_t done = 0;
+  int64_t skipped = 0;
+  int64_t failed = 0;
+};
+
+// The document of --timings.
+std::string timings_json(const TranscribeArguments& arguments, const pipeline::SpeechModel& model,
+                         const pipeline::Timings& timings, double load_seconds,
+                         const InputCounts& inputs);
+
 class TranscribeRun {
  public:
   // load_seconds: what loading the model took. Throws Error when the output folder cannot be
@@ -38,9 +49,10 @@ class TranscribeRun {
   // written: then nothing more can be done.
   void work(const NextJob& next);
 
-  int64_t failed() const { return failed_; }
-  // The document of --timings.
-  std::string timings_json() const;
+  int64_t failed() const { return inputs_.failed; }
+  std::string timings_json() const {
+    return cli::timings_json(arguments_, *model_, sum_, load_seconds_, inputs_);
+  }
   // What the user wants to know at the end; may be empty.
   std::string summary() const;
 
@@ -62,9 +74,7 @@ class TranscribeRun {
   TranscribeProgress progress_;
   pipeline::Timings sum_;
   double load_seconds_;
-  int64_t done_ = 0;
-  int64_t skipped_ = 0;
-  int64_t failed_ = 0;
+  InputCounts inputs_;
 };
 
 }  // namespace parley::cli

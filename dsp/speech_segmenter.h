@@ -37,12 +37,14 @@ class SpeechSegmenter {
   explicit SpeechSegmenter(FrameClassifier classifier, const SegmenterOptions& options = {});
 
   void push(std::span<const float> samples);
+  // The stream is complete. After whole frames it may also go on: then only the open window ends.
   void finish();
 
   std::optional<Window> next_window() { return planner_.next_window(); }
   std::optional<Skipped> next_skipped() { return planner_.next_skipped(); }
   const WindowPlanner& planner() const { return planner_; }
   int64_t position() const { return position_; }  // samples pushed
+  bool at_frame_end() const { return frame_.empty(); }
 
  private:
   void plan();

@@ -77,6 +77,7 @@ void WindowPlanner::hear_silence(int64_t end) {
 
 void WindowPlanner::finish() {
   if (open_) close(std::min(speech_end_ + padding_, position_), WindowEnd::kEndOfInput);
+  overlap_next_ = false;
   skip_to(position_);
 }
 
@@ -101,7 +102,7 @@ void WindowPlanner::close_full() {
 
 // Speech goes on at position_, and no window is open.
 void WindowPlanner::open_at_speech() {
-  const bool cut_in_speech = overlap_next_ && position_ - speech_end_ < kMinSilence;
+  const bool cut_in_speech = next_may_overlap();
   overlap_next_ = false;
   if (cut_in_speech) {
     open(covered_ - kOverlap, true);
@@ -149,9 +150,13 @@ std::optional<int64_t> WindowPlanner::open_window() const {
   return open_ ? std::optional(window_.start) : std::nullopt;
 }
 
+bool WindowPlanner::next_may_overlap() const {
+  return overlap_next_ && position_ - speech_end_ < kMinSilence;
+}
+
 int64_t WindowPlanner::needed_from() const {
   if (open_) return window_.start;
-  if (overlap_next_ && position_ - speech_end_ < kMinSilence) return covered_ - kOverlap;
+  if (next_may_overlap()) return covered_ - kOverlap;
   return std::max(covered_, position_ - padding_);
 }
 

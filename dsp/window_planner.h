@@ -59,7 +59,8 @@ class WindowPlanner {
 
   // The stream is speech or silence from the end of the previous call (0 at first) to `end`.
   void advance(bool speech, int64_t end);
-  // The stream is complete: ends where the last advance() did.
+  // The stream, or what is to be one utterance of it, is complete: ends where the last advance()
+  // did.
   void finish();
 
   std::optional<Window> next_window();    // windows in order of start and of end
@@ -67,6 +68,8 @@ class WindowPlanner {
 
   // Start of the window that is open now, for partial results.
   std::optional<int64_t> open_window() const;
+  // The last window was cut in speech, which may still go on in a window that overlaps it.
+  bool next_may_overlap() const;
   // No window that is still to come starts before this sample: older audio may be forgotten once
   // the windows already returned are done.
   int64_t needed_from() const;

@@ -90,4 +90,15 @@ std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path
   return model;
 }
 
+std::shared_ptr<const decoder::CrossState> listen(nn::Context& ctx, const SpeechModel& model,
+                                                  std::span<const float> mel) {
+  const encoder::SpeechEncoder& encoder = model.encoder;
+  const nn::Scope scope(ctx);
+  const nn::Tensor in(const_cast<float*>(mel.data()), {encoder.frames(), encoder.n_mels()},
+                      nn::DType::kF32);
+  const nn::Tensor features = ctx.allocate({encoder.positions(), encoder.d_model()});
+  encoder.run(ctx, in, features);
+  return model.decoder.listen(ctx, features);
+}
+
 }  // namespace parley::pipeline

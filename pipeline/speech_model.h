@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "decoder/token_decoder.h"
@@ -30,5 +31,9 @@ struct SpeechModel {
                                                  nn::Precision precision = nn::Precision::kAuto,
                                                  int threads = 0);
 };
+
+// The window with this log-mel, f32 [encoder.frames(), n_mels], as the decoder hears it.
+std::shared_ptr<const decoder::CrossState> listen(nn::Context& ctx, const SpeechModel& model,
+                                                  std::span<const float> mel);
 
 }  // namespace parley::pipeline

@@ -9,9 +9,7 @@
 
 namespace parley::pipeline {
 
-namespace {
-
-void check(const TranscribeOptions& options) {
+void check_options(const TranscribeOptions& options) {
   const auto require = [](bool good, const char* option, const char* range) {
     if (!good) throw Error(option, std::string("must be ") + range);
   };
@@ -25,8 +23,6 @@ void check(const TranscribeOptions& options) {
   for (const float t : options.temperatures)
     require(std::isfinite(t) && t >= 0, "temperature", "0 or above");
 }
-
-}  // namespace
 
 Transcriber::Transcriber(std::shared_ptr<const SpeechModel> model, int threads)
     : model_(std::move(model)), ctx_({.threads = threads}) {}
@@ -47,7 +43,7 @@ Transcript Transcriber::transcribe(dsp::AudioReader audio, const TranscribeOptio
 
 void Transcriber::transcribe_all(const NextInput& next, const TranscribeOptions& options,
                                  std::stop_token stop) {
-  check(options);
+  check_options(options);
   ctx_.bind_to_this_thread();
   ctx_.set_stop_token(stop);
   timings_ = {};

@@ -57,6 +57,9 @@ struct TranscribeOptions {
   bool timestamps = true;  // the model gives times to segments; false: one segment for each window
 };
 
+// Throws Error for values that make no sense with any model.
+void check_options(const TranscribeOptions& options);
+
 // Where the time went. Stages run beside each other, so their sum may exceed wall_seconds.
 struct Timings {
   double wall_seconds = 0;
@@ -73,6 +76,8 @@ struct Timings {
 
 struct TranscribeEvents {
   std::function<void(const Segment&)> segment = {};   // as soon as it is final, in order
+  // A window's text is final: all its segments were told.
+  std::function<void(double start, double end)> window = {};
   std::function<void(double seconds)> progress = {};  // how much of the audio is done
 };
 

@@ -1,25 +1,13 @@
 #include "pipeline/window_source.h"
 
-#include "dsp/sample_store.h"
-#include "dsp/speech_segmenter.h"
 #include "pipeline/stopwatch.h"
-#include "pipeline/vad_model.h"
 
 namespace parley::pipeline {
-
-struct WindowSource::Front {
-  dsp::SpeechSegmenter segmenter;
-  dsp::SampleStore store = {};
-};
 
 WindowSource::WindowSource(dsp::AudioReader audio, const dsp::LogMel& log_mel, int64_t frames,
                            const TranscribeOptions& options, std::stop_token stop)
     : audio_(std::move(audio)),
-      log_mel_(log_mel),
-      frames_(frames),
-      front_(std::make_unique<Front>(Front{dsp::SpeechSegmenter(
-          frame_classifier(options),
-          {.detector = {}, .planner = {.endpoint_silence = options.endpoint_silence}})})),
+      cutter_(log_mel, frames, options),
       caller_stop_(std::move(stop)),
       thread_([this](const std::stop_token& own) { run(own); }) {}
 
@@ -40,11 +28,10 @@ void WindowSource::run(const std::stop_token& stop) {
       const std::span<const float> samples(block.data(), count);
       {
         const Stopwatch watch(summary_.vad);
-        front_->store.push(samples);
         if (count > 0) {
-          front_->segmenter.push(samples);
+          cutter_.push(samples);
         } else {
-          front_->segmenter.finish();
+          cutter_.finish();
         }
       }
       take_windows();
@@ -59,20 +46,15 @@ void WindowSource::run(const std::stop_token& stop) {
 }
 
 void WindowSource::take_windows() {
-  while (const auto skipped = front_->segmenter.next_skipped())
-    summary_.skipped.push_back(*skipped);
-  while (const auto window = front_->segmenter.next_window()) {
-    SourceWindow item{*window, std::vector<float>(static_cast<size_t>(frames_) *
-                                                  static_cast<size_t>(log_mel_.config().n_mels))};
+  while (const auto skipped = cutter_.next_skipped()) summary_.skipped.push_back(*skipped);
+  while (true) {
+    std::optional<SourceWindow> window;
     {
       const Stopwatch watch(summary_.frontend);
-      log_mel_.window(
-          front_->store.view(window->start, window->end),
-          nn::Tensor(item.mel.data(), {frames_, log_mel_.config().n_mels}, nn::DType::kF32));
+      window = cutter_.next();
     }
-    if (!queue_.push(std::move(item))) return;
+    if (!window || !queue_.push(std::move(*window))) return;
   }
-  front_->store.discard_before(front_->segmenter.planner().needed_from());
 }
 
 std::vector<std::string> notices_of(const dsp::AudioReader& audio) {

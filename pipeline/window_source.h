@@ -1,9 +1,6 @@
-// The part of the windows strategy that needs no model: reads audio, finds speech, cuts windows,
-// computes their log-mel. Runs in its own thread, a few windows ahead of the decoding.
+// Reads audio and cuts it into windows in its own thread, a few windows ahead of the decoding.
 #pragma once
 
-#include <atomic>
-#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -12,17 +9,11 @@
 
 #include "dsp/audio_reader.h"
 #include "dsp/log_mel.h"
-#include "dsp/window_planner.h"
-#include "nn/tensor.h"
 #include "pipeline/bounded_queue.h"
 #include "pipeline/transcriber.h"
+#include "pipeline/window_cutter.h"
 
 namespace parley::pipeline {
-
-struct SourceWindow {
-  dsp::Window window;
-  std::vector<float> mel;  // [3000, n_mels], normalized
-};
 
 class WindowSource {
  public:
@@ -52,11 +43,8 @@ class WindowSource {
   void run(const std::stop_token& stop);
   void take_windows();
 
-  struct Front;
   dsp::AudioReader audio_;
-  const dsp::LogMel& log_mel_;
-  int64_t frames_;
-  std::unique_ptr<Front> front_;
+  WindowCutter cutter_;
   Summary summary_;
   std::stop_token caller_stop_;
   BoundedQueue<SourceWindow> queue_{4};

@@ -68,7 +68,7 @@ void WindowedTranscript::take_text(nn::Context& ctx, Entry& entry) {
   entry.done = true;
 }
 
-// Takes over decoded windows in order of time. A window's text is final when the next one is known.
+// Takes over decoded windows in order of time.
 void WindowedTranscript::settle() {
   while (!windows_.empty() && windows_.begin()->second.done) {
     Entry entry = std::move(windows_.begin()->second);
@@ -82,18 +82,19 @@ void WindowedTranscript::settle() {
     drop_empty(segments);
     for (Segment& segment : segments) segment.end = std::min(segment.end, end);
     if (entry.window.overlaps_previous)
-      join_overlap(model_.tokenizer, policy_.language(), start, open_end_, open_, segments);
+      join_overlap(model_.tokenizer, policy_.language(), start, open_.end, open_.segments,
+                   segments);
     flush();
-    open_ = std::move(segments);
-    open_end_ = end;
-    if (events_.progress) events_.progress(open_end_);
+    open_ = {std::move(segments), start, end, true};
+    if (entry.window.reason != dsp::WindowEnd::kFull) flush();
+    if (events_.progress) events_.progress(end);
   }
 }
 
 void WindowedTranscript::time_words(std::vector<Segment>& segments,
                                     std::vector<std::vector<decoder::AlignedWord>> aligned,
                                     double start, double end) {
-  const double last_speech = !open_.empty() ? open_.back().end : last_speech_;
+  const double last_speech = !open_.segments.empty() ? open_.segments.back().end : last_speech_;
   add_words(segments, model_.tokenizer, std::move(aligned),
             {start, end, last_speech, policy_.language()});
   const double threshold = options_.hallucination_silence_threshold;
@@ -111,11 +112,19 @@ void WindowedTranscript::reject(double start, double end, std::string text, std:
 }
 
 void WindowedTranscript::flush() {
-  for (Segment& segment : open_) {
+  if (!std::exchange(open_.waits, false)) return;
+  for (Segment& segment : std::exchange(open_.segments, {})) {
     last_speech_ = segment.end;
     deliver(std::move(segment), options_.word_timestamps, transcript_, events_);
   }
-  open_.clear();
+  if (events_.window) events_.window(open_.start, open_.end);
+}
+
+void WindowedTranscript::forget() {
+  transcript_.text.clear();
+  transcript_.rejected.clear();
+  std::vector<Segment>& segments = transcript_.segments;
+  if (segments.size() > 1) segments.erase(segments.begin(), segments.end() - 1);
 }
 
 Transcript WindowedTranscript::finish(const WindowSource::Summary& summary) {

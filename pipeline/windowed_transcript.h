@@ -36,8 +36,22 @@ class WindowedTranscript {
   // The result of that. True: it is good, and the window is done; false: task() says what to try
   // next.
   bool take(nn::Context& ctx, int64_t number, decoder::DecodeResult result);
-  // Makes text final as far as windows without a gap are done.
+  // Makes text final as far as windows without a gap are done: that of a window that was cut in
+  // speech when the next one is known, any other at once.
   void settle();
+  // No window follows that overlaps the last: its text is final.
+  void flush();
+  // The text of the last settled window while it is not final.
+  struct Pending {
+    const std::vector<Segment>& segments;
+    double start;
+    double end;
+  };
+  Pending pending() const { return {open_.segments, open_.start, open_.end}; }
+  const std::string& language() const { return policy_.language(); }
+  // For streams without an end: forgets what was delivered, but for the last segment, whose words
+  // the next ones follow.
+  void forget();
   // No window waits for its result.
   bool settled() const { return windows_.empty(); }
   // All windows are settled: the rest of the text, and what the source has to say.
@@ -58,7 +72,6 @@ class WindowedTranscript {
   void time_words(std::vector<Segment>& segments,
                   std::vector<std::vector<decoder::AlignedWord>> aligned, double start, double end);
   void reject(double start, double end, std::string text, std::string reason);
-  void flush();
 
   const SpeechModel& model_;
   const TranscribeOptions& options_;
@@ -66,8 +79,13 @@ class WindowedTranscript {
   DecodePolicy policy_;
   int64_t next_window_ = 0;
   std::map<int64_t, Entry> windows_;  // by number: not settled yet
-  std::vector<Segment> open_;         // of the last settled window: its end may still change
-  double open_end_ = 0;
+  struct Open {                       // the last settled window: its end may still change
+    std::vector<Segment> segments;
+    double start;
+    double end;
+    bool waits;  // not final yet
+  };
+  Open open_ = {{}, 0, 0, false};
   double last_speech_ = 0;  // end of the last segment delivered
   Transcript transcript_;
 };

@@ -109,13 +109,7 @@ class WindowsRun {
 
   std::shared_ptr<const decoder::CrossState> encode(const SourceWindow& item) {
     const Stopwatch watch(timings_.encoder);
-    const nn::Scope scope(ctx_);
-    const nn::Tensor mel(const_cast<float*>(item.mel.data()),
-                         {model_.encoder.frames(), model_.encoder.n_mels()}, nn::DType::kF32);
-    const nn::Tensor features =
-        ctx_.allocate({model_.encoder.positions(), model_.encoder.d_model()});
-    model_.encoder.run(ctx_, mel, features);
-    return model_.decoder.listen(ctx_, features);
+    return listen(ctx_, model_, item.mel);
   }
 
   void submit(File& file, int64_t window) {

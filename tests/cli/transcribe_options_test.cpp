@@ -48,11 +48,20 @@ void expect_refused(const std::vector<std::string>& arguments, const std::string
   EXPECT_NE(outcome.err.find(named), std::string::npos) << shown << outcome.err;
 }
 
-TEST(TranscribeOptions, OptionsOfLaterVersionsAreRefusedByName) {
-  expect_refused({"a.wav", "--live"}, "--live is not available yet");
-  expect_refused({"--mic"}, "--mic is not available yet");
-  expect_refused({"--mic", "hw:0"}, "--mic is not available yet");
-  expect_refused({"a.wav", "--pace", "realtime"}, "--pace is not available yet");
+TEST(TranscribeOptions, WhatDoesNotGoWithLiveIsRefused) {
+  expect_refused({"a.wav", "--pace", "realtime"}, "--pace needs --live");
+  expect_refused({"a.wav", "--overflow", "block"}, "--overflow needs --live");
+  expect_refused({"--live", "a.wav", "--pace", "slow"}, "--pace");
+  expect_refused({"--live", "a.wav", "--overflow", "some"}, "--overflow");
+  expect_refused({"--live", "a.wav", "--front-end", "some"}, "--front-end");
+  expect_refused({"--live", "a.wav", "b.wav"}, "--live takes one file");
+  expect_refused({"--live"}, "--live takes one file");
+  expect_refused({"--live", "a.wav", "-o", "out"}, "--output is not for live");
+  expect_refused({"--live", "a.wav", "-f", "srt"}, "txt or jsonl");
+  expect_refused({"--live", "a.wav", "--strategy", "sequential"}, "live needs windows");
+  expect_refused({"--live", "a.wav", "--timings", "-"}, "--timings -");
+  expect_refused({"a.wav", "--mic"}, "--mic takes no input");
+  expect_refused({"--mic", "hw:0", "--offset", "3"}, "--offset is for files");
 }
 
 TEST(TranscribeOptions, ValuesAreChecked) {
