@@ -6,8 +6,6 @@ BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
-# Corpora and pilot models of the developers; nobody else needs them.
-SHARED ?= $(or $(PARLEY_SHARED),../shared)
 
 # Debian 12. To build the programs and the tests:
 PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec-dev libavformat-dev libcli11-dev libdnnl-dev \
@@ -20,10 +18,7 @@ CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang
 BENCH_PACKAGES = python3 python3-numpy
 PYTHON ?= /usr/bin/python3
 
-MODEL_CHECKPOINT := $(wildcard $(SHARED)/models/pilot-en)
-EMBEDDED_MODEL := $(wildcard data/models/parley-mini-en)
 EMBEDDED_VOICE := $(wildcard data/models/parley-mini-voice)
-SAMPLE := $(firstword $(wildcard data/audio/*.flac data/audio/*.wav $(SHARED)/corpus/commands/home_001.flac))
 LIBRARY_FOLDERS = $(wildcard base nn text stage dsp encoder decoder vocoder pipeline)
 FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
 
@@ -79,31 +74,8 @@ test: build
 	ctest --test-dir $(BUILD) --output-on-failure
 
 demo: build
-ifneq ($(EMBEDDED_MODEL),)
-	@$(MAKE) --no-print-directory demo-transcribe MODEL=$(EMBEDDED_MODEL)
-else ifneq ($(MODEL_CHECKPOINT),)
-	$(BUILD)/parley convert $(MODEL_CHECKPOINT) -o $(BUILD)/models/$(notdir $(MODEL_CHECKPOINT))
-	@$(MAKE) --no-print-directory demo-transcribe MODEL=$(BUILD)/models/$(notdir $(MODEL_CHECKPOINT))
-else
-	@echo
-	@echo 'The programs are built, but there is no model yet: none comes with the sources so far.'
-	@echo 'Make one from any Whisper checkpoint, for example https://huggingface.co/openai/whisper-tiny.en :'
-	@echo '  $(BUILD)/parley convert whisper-tiny.en -o models/tiny.en'
-	@echo '  $(BUILD)/transcribe -m models/tiny.en recording.mp3'
-endif
+	$(BUILD)/transcribe -m data/models/parley-mini-en data/audio/sample.flac
 	@$(MAKE) --no-print-directory demo-speak
-
-.PHONY: demo-transcribe
-demo-transcribe:
-ifneq ($(SAMPLE),)
-	$(BUILD)/transcribe -m $(MODEL) $(SAMPLE)
-else
-	@mkdir -p $(BUILD)/demo
-	@if command -v espeak-ng > /dev/null; then espeak-ng -w $(BUILD)/demo/sample.wav 'Turn the lights off in the kitchen.'; \
-	elif command -v flite > /dev/null; then flite -t 'Turn the lights off in the kitchen.' -o $(BUILD)/demo/sample.wav; \
-	else echo 'There is no sample to transcribe; try: $(BUILD)/transcribe -m $(MODEL) recording.mp3'; exit 0; fi; \
-	echo '$(BUILD)/transcribe -m $(MODEL) $(BUILD)/demo/sample.wav'; $(BUILD)/transcribe -m $(MODEL) $(BUILD)/demo/sample.wav
-endif
 
 .PHONY: demo-speak
 demo-speak:

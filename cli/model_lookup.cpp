@@ -99,4 +99,8 @@ fs::path find_model(const std::string& name_or_folder, const std::string& kind,
               make);
 }
 
+bool is_embedded_model(const fs::path& folder, const std::string& embedded) {
+  return !folder.empty() && folder == embedded_model(embedded);
+}
+
 }  // namespace parley::cli

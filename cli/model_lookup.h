@@ -17,4 +17,7 @@ std::filesystem::path installed_models_folder();
 std::filesystem::path find_model(const std::string& name_or_folder, const std::string& kind,
                                  const std::string& embedded);
 
+// Whether `folder` is the one embedded with the programs: small, and good enough to begin with.
+bool is_embedded_model(const std::filesystem::path& folder, const std::string& embedded);
+
 }  // namespace parley::cli

@@ -147,8 +147,13 @@ int ended(const Body& body) {
 
 std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arguments) {
   const auto model = load_model([&] {
-    return pipeline::SpeechModel::load(find_model(arguments.model, "stt", kEmbeddedModel),
-                                       arguments.precision, arguments.threads);
+    const std::filesystem::path folder = find_model(arguments.model, "stt", kEmbeddedModel);
+    if (arguments.model.empty() && !arguments.quiet && is_embedded_model(folder, kEmbeddedModel)) {
+      std::fprintf(stderr, "transcribe: %s is small; for more than simple sentences, %s\n",
+                   kEmbeddedModel,
+                   "parley convert any Whisper checkpoint into ~/.local/share/parley/models");
+    }
+    return pipeline::SpeechModel::load(folder, arguments.precision, arguments.threads);
   });
   check_language(arguments, *model);
   return model;

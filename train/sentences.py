@@ -6,7 +6,8 @@ import unicodedata
 from pathlib import Path
 
 NAMES = """Anna Ben Carla David Emma Frank Grace Henry Iris Jack Karen Liam Maria Nina Oscar Peter Rosa Sam Tina Victor
-Wendy Helen Robert Laura Daniel Sophie Martin Julia Thomas Alice George Susan Paul Kate Simon Ruth Mark Lucy""".split()
+Wendy Helen Robert Laura Daniel Sophie Martin Julia Thomas Alice George Susan Paul Kate Simon Ruth Mark Lucy
+John Michael Sarah James Linda Mary Emily Tom""".split()
 PLACES = """London Paris Berlin Madrid Rome Vienna Boston Chicago Denver Seattle Toronto Sydney Tokyo Oslo Dublin Lisbon Athens
 Prague Austin Dallas Geneva Munich Zurich Cairo Delhi Moscow Warsaw Brussels Stockholm""".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
@@ -71,6 +72,11 @@ Do you have any {good} left?
 I would like {number} {good}, please.
 How many {unit} are left?
 Play some music in the {room}.
+Play the {colour} song again.
+Yes, {name}, the {room} is {colour}.
+No, {name}, the {room} is {colour}.
+Today is {day}, {month} {number}.
+Wake me up at {time}.
 Go {direction} {number} {unit}.
 {number} plus {number} is {number}.
 Good morning, {name}, how are you today?

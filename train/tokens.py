@@ -55,7 +55,7 @@ def train(texts: list[str], pieces: int) -> Tokenizer:
     return finish(tokenizer)
 
 
-def prune(checkpoint: Path, texts: list[str], pieces: int) -> Tokenizer:
+def prune(checkpoint: Path, weighted: list[tuple[int, list[str]]], pieces: int) -> Tokenizer:
     """The pieces of a GPT-2 vocabulary that the texts use most, with all that they are merged from. The words that these
     pieces make up keep their encoding, so the embeddings of a checkpoint of that vocabulary stay of use."""
     vocabulary = json.loads((checkpoint / "vocab.json").read_text(encoding="utf-8"))
@@ -63,7 +63,10 @@ def prune(checkpoint: Path, texts: list[str], pieces: int) -> Tokenizer:
     merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     whole = Tokenizer(models.BPE(vocabulary, merges))
     whole.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    counts = Counter(piece for text in texts for piece in whole.encode(" " + text).tokens)
+    counts = Counter()
+    for weight, texts in weighted:
+        for piece, count in Counter(piece for text in whole.encode_batch([" " + t for t in texts]) for piece in text.tokens).items():
+            counts[piece] += weight * count
     parts = {a + b: (a, b) for a, b in merges}
     kept = set(pre_tokenizers.ByteLevel.alphabet())
 
@@ -94,7 +97,7 @@ def main() -> None:
     texts = lj + own
     if options.prune:  # every piece of ours counts; nothing is rare there
         spelled = [" ".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ")]
-        tokenizer = prune(options.prune, lj + 20 * (own + spelled), options.pieces)
+        tokenizer = prune(options.prune, [(1, lj), (50, own + spelled)], options.pieces)
     else:
         tokenizer = train(texts, options.pieces)
     options.out.mkdir(parents=True, exist_ok=True)

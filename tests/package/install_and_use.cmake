@@ -11,4 +11,5 @@ run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${WORK}/build/app)
 run(${WORK}/installed/bin/transcribe --version)
 run(${WORK}/installed/bin/parley --version)
+run(${WORK}/installed/bin/transcribe ${CONSUMER}/../../../data/audio/sample.flac)  # by the embedded model
 file(REMOVE_RECURSE ${WORK})

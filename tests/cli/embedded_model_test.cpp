@@ -1,0 +1,74 @@
+// The model that comes with the sources, on the samples that come with them.
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/cli/process.h"
+#include "tests/dsp/signals.h"
+
+namespace parley::test {
+namespace {
+
+constexpr const char* kModel = "data/models/parley-mini-en";
+
+std::string model() { return source_path(kModel).string(); }
+std::string sample(const std::string& name) { return source_path("data/audio/" + name).string(); }
+
+// Lower case, without punctuation.
+std::vector<std::string> words(std::string text) {
+  for (char& c : text) c = std::isalpha(static_cast<unsigned char>(c)) || c == '\'' ? c : ' ';
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  std::istringstream in(text);
+  return {std::istream_iterator<std::string>(in), {}};
+}
+
+// What data/audio/samples.tsv says of the file.
+std::vector<std::string> said_in(const std::string& name) {
+  std::istringstream table(read_bytes(source_path("data/audio/samples.tsv")));
+  for (std::string line; std::getline(table, line);) {
+    if (line.starts_with(name + "\t")) return words(line.substr(line.rfind('\t')));
+  }
+  ADD_FAILURE() << "samples.tsv does not list " << name;
+  return {};
+}
+
+std::vector<std::string> heard_in(const std::string& file) {
+  const Outcome outcome = transcribe({"-m", model(), "--precision", "f32", "-f", "json", file});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return words(nlohmann::json::parse(outcome.out).at("text").get<std::string>());
+}
+
+TEST(EmbeddedModel, HearsTheSampleOfTheDemo) {
+  EXPECT_EQ(heard_in(sample("sample.flac")), said_in("sample.flac"));
+}
+
+TEST(EmbeddedModel, HearsStereoOfAnotherRate) {
+  EXPECT_EQ(heard_in(sample("stereo.ogg")), said_in("stereo.ogg"));
+}
+
+TEST(EmbeddedModel, HearsNothingInSilenceAndNoise) {
+  const TemporaryFolder folder;
+  for (const double level : {0.0, 0.05}) {
+    const std::string bytes = s16le(noise(6 * 16000, level, 1));
+    const std::filesystem::path file = folder.path() / "noise.wav";
+    write_file(file, wav_header(16000, 1, 16, static_cast<uint32_t>(bytes.size())) + bytes);
+    EXPECT_EQ(heard_in(file.string()), std::vector<std::string>()) << "noise of " << level;
+  }
+}
+
+TEST(EmbeddedModel, IsTheDefaultAndSaysThatItIsSmall) {
+  // The programs look for data/models beside their folder, which a build folder elsewhere has not.
+  const std::filesystem::path beside = std::filesystem::path(PARLEY_TRANSCRIBE).parent_path();
+  if (!std::filesystem::exists(beside / ".." / kModel)) GTEST_SKIP() << "built outside the sources";
+  const Outcome outcome = transcribe({sample("sample.flac")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(words(outcome.out), said_in("sample.flac"));
+  EXPECT_NE(outcome.err.find("parley-mini-en is small"), std::string::npos) << outcome.err;
+  EXPECT_EQ(transcribe({"--quiet", sample("sample.flac")}).err, "");
+}
+
+}  // namespace
+}  // namespace parley::test
