@@ -75,7 +75,7 @@ struct Timings {
 };
 
 struct TranscribeEvents {
-  std::function<void(const Segment&)> segment = {};   // as soon as it is final, in order
+  std::function<void(const Segment&)> segment = {};  // as soon as it is final, in order
   // A window's text is final: all its segments were told.
   std::function<void(double start, double end)> window = {};
   std::function<void(double seconds)> progress = {};  // how much of the audio is done
