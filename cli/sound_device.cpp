@@ -1,47 +1,17 @@
-#include <fcntl.h>
 #include <portaudio.h>
-#include <unistd.h>
-
-#include <cstdio>
 
 #include "base/error.h"
 #include "cli/audio_output.h"
+#include "dsp/sound_system.h"
 
 namespace parley::cli {
 
 namespace {
 
-// ALSA prints what it thinks of every device that it does not find; the user gets one clear line
-// instead.
-class QuietStandardError {
- public:
-  QuietStandardError() {
-    std::fflush(stderr);
-    saved_ = ::dup(STDERR_FILENO);
-    const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (nowhere >= 0) {
-      ::dup2(nowhere, STDERR_FILENO);
-      ::close(nowhere);
-    }
-  }
-  ~QuietStandardError() {
-    std::fflush(stderr);
-    if (saved_ >= 0) {
-      ::dup2(saved_, STDERR_FILENO);
-      ::close(saved_);
-    }
-  }
-  QuietStandardError(const QuietStandardError&) = delete;
-  QuietStandardError& operator=(const QuietStandardError&) = delete;
-
- private:
-  int saved_ = -1;
-};
-
 class SoundDevice : public AudioOutput {
  public:
   explicit SoundDevice(int rate) {
-    const QuietStandardError quiet;
+    const dsp::QuietStandardError quiet;
     check(Pa_Initialize());
     initialized_ = true;
     PaError error = Pa_GetDefaultOutputDevice() == paNoDevice ? paDeviceUnavailable : paNoError;
@@ -71,7 +41,7 @@ class SoundDevice : public AudioOutput {
     throw Error("sound device", Pa_GetErrorText(error), "write to a file with -o FILE");
   }
   void close() {
-    const QuietStandardError quiet;
+    const dsp::QuietStandardError quiet;
     if (stream_ != nullptr) Pa_CloseStream(stream_);
     stream_ = nullptr;
     if (initialized_) Pa_Terminate();

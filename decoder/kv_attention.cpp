@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "nn/linear.h"
+
 namespace parley::decoder {
 
 using nn::Tensor;
@@ -41,6 +43,22 @@ nn::Tensor attend_to_self(nn::Context& ctx, KvState& state, const CacheShape& ca
                        Tensor(qkv.data, {qkv.rows(), d_model}, nn::DType::kF32, qkv.row_stride),
                        heads, groups, cache.f16, out);
   return out;
+}
+
+std::shared_ptr<const CrossState> listen(
+    nn::Context& ctx, const CacheShape& cache, const nn::Tensor& features,
+    const std::function<const nn::Weight&(int64_t layer)>& cross_kv) {
+  const int64_t positions = features.rows();
+  auto state = std::make_shared<CrossState>(cache, positions);
+  for (int64_t layer = 0; layer < cache.layers; ++layer) {
+    ctx.throw_if_stopped();
+    const nn::Scope scope(ctx);
+    const nn::Weight& weight = cross_kv(layer);
+    const nn::Tensor kv = ctx.allocate({positions, weight.outputs()});
+    nn::linear(ctx, weight, features, {.out = kv});
+    nn::store_positions(ctx, state->segments(layer), cache.heads, cache.f16, kv);
+  }
+  return state;
 }
 
 }  // namespace parley::decoder

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 
 #include "decoder/kv_state.h"
 #include "nn/attention.h"
 #include "nn/context.h"
+#include "nn/weight.h"
 
 namespace parley::decoder {
 
@@ -20,5 +23,12 @@ struct SlotPosition {
 // itself.  qkv: f32 [rows, 3 d] -> [rows, d] in scratch.
 nn::Tensor attend_to_self(nn::Context& ctx, KvState& state, const CacheShape& cache, int64_t layer,
                           std::span<const SlotPosition> rows, const nn::Tensor& qkv);
+
+// The keys and values of what is listened to, for every layer.  features: f32 [positions, d];
+// cross_kv: by layer, keys' rows above values' [2 d, d]. Throws Stopped between layers when asked
+// to.
+std::shared_ptr<const CrossState> listen(
+    nn::Context& ctx, const CacheShape& cache, const nn::Tensor& features,
+    const std::function<const nn::Weight&(int64_t layer)>& cross_kv);
 
 }  // namespace parley::decoder

@@ -154,16 +154,9 @@ int64_t MelDecoder::max_steps(int64_t tokens) const {
 
 std::shared_ptr<const CrossState> MelDecoder::listen(nn::Context& ctx,
                                                      const Tensor& features) const {
-  const int64_t positions = features.rows();
-  auto state = std::make_shared<CrossState>(cache_, positions);
-  for (int64_t layer = 0; layer < cache_.layers; ++layer) {
-    ctx.throw_if_stopped();
-    const nn::Scope scope(ctx);
-    const Tensor kv = ctx.allocate({positions, 2 * d_model_});
-    nn::linear(ctx, blocks_[static_cast<size_t>(layer)].cross_kv, features, {.out = kv});
-    nn::store_positions(ctx, state->segments(layer), cache_.heads, cache_.f16, kv);
-  }
-  return state;
+  return decoder::listen(ctx, cache_, features, [this](int64_t layer) -> const nn::Weight& {
+    return blocks_[static_cast<size_t>(layer)].cross_kv;
+  });
 }
 
 std::vector<float> MelDecoder::speaker(nn::Context& ctx, std::span<const float> vector) const {

@@ -102,16 +102,9 @@ size_t TokenDecoder::bytes() const {
 
 std::shared_ptr<const CrossState> TokenDecoder::listen(nn::Context& ctx,
                                                        const Tensor& features) const {
-  const int64_t positions = features.rows();
-  auto state = std::make_shared<CrossState>(cache_, positions);
-  for (int64_t layer = 0; layer < cache_.layers; ++layer) {
-    ctx.throw_if_stopped();
-    const nn::Scope scope(ctx);
-    const Tensor kv = ctx.allocate({positions, 2 * d_model_});
-    nn::linear(ctx, blocks_[static_cast<size_t>(layer)].cross_kv, features, {.out = kv});
-    nn::store_positions(ctx, state->segments(layer), cache_.heads, cache_.f16, kv);
-  }
-  return state;
+  return decoder::listen(ctx, cache_, features, [this](int64_t layer) -> const nn::Weight& {
+    return blocks_[static_cast<size_t>(layer)].cross_kv;
+  });
 }
 
 TokenDecoder::Placement TokenDecoder::place(KvState& state, std::span<const Row> rows) const {

@@ -1,22 +1,11 @@
 // Sums of compressed weights times bytes by AVX-512 VNNI, unpacked in registers
 // (kernels_compressed.h).
-#include <immintrin.h>
-
-#include <cstring>
-
 #include "nn/kernels_compressed.h"
+#include "nn/vnni-inl.h"
 
 namespace parley::nn::kernels {
 
 namespace {
-
-#define PARLEY_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
-
-PARLEY_VNNI inline __m512i broadcast_four(const uint8_t* p) {
-  int32_t four;
-  std::memcpy(&four, p, sizeof four);
-  return _mm512_set1_epi32(four);
-}
 
 struct Quads {
   __m512i low, high;  // of 8 inputs

@@ -1,22 +1,11 @@
 // Sums of int8 products by AVX-512 VNNI, which Highway 1.0 does not offer: vpdpbusd multiplies 64
 // unsigned by 64 signed bytes and adds each four neighbouring products to one of 16 sums.
-#include <immintrin.h>
-
-#include <cstring>
-
 #include "nn/kernels.h"
+#include "nn/vnni-inl.h"
 
 namespace parley::nn::kernels {
 
 namespace {
-
-#define PARLEY_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
-
-PARLEY_VNNI inline __m512i broadcast_four(const uint8_t* p) {
-  int32_t four;
-  std::memcpy(&four, p, sizeof four);
-  return _mm512_set1_epi32(four);
-}
 
 template <int R, int P>
 PARLEY_VNNI void tile(const Int8Rows& a, int64_t row, int64_t panel, int32_t* sums) {

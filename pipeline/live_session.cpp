@@ -66,9 +66,10 @@ class LiveSession::Work {
              [this](LiveEvent event) { tell(std::move(event), ear_.arrived()); }),
         events_({.segment = [this](const Segment& segment) { final_.push_back(segment); },
                  .window = [this](double start, double end) { tell_final(start, end); }}),
-        text_(*model_, options_.transcribe, events_),
+        policy_(*model_, options_.transcribe),
+        text_(*model_, options_.transcribe, events_, policy_),
         search_(model_->decoder, model_->tokenizer.special(),
-                options.transcribe.batch * DecodePolicy(*model_, options_.transcribe).sequences()),
+                options.transcribe.batch * policy_.sequences()),
         partials_(*model_, options_.transcribe) {
     ctx_.set_stop_token(stop_.get_token());
     ear_thread_ =
@@ -252,6 +253,7 @@ class LiveSession::Work {
   BoundedQueue<LiveTask> tasks_{4};
   LiveEar ear_;
   TranscribeEvents events_;
+  const DecodePolicy policy_;
   WindowedTranscript text_;
   decoder::Search search_;
   std::map<int64_t, int64_t> in_search_;  // task, window

@@ -18,8 +18,8 @@ double seconds(int64_t samples) { return static_cast<double>(samples) / dsp::kSa
 }  // namespace
 
 WindowedTranscript::WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
-                                       const TranscribeEvents& events)
-    : model_(model), options_(options), events_(events), policy_(model, options) {}
+                                       const TranscribeEvents& events, DecodePolicy policy)
+    : model_(model), options_(options), events_(events), policy_(std::move(policy)) {}
 
 int64_t WindowedTranscript::add(nn::Context& ctx, const dsp::Window& window,
                                 std::shared_ptr<const decoder::CrossState> cross) {

@@ -22,10 +22,9 @@ namespace parley::pipeline {
 // joined where windows overlap.
 class WindowedTranscript {
  public:
-  // The model, the options and the events outlive it. Throws Error when the model cannot do what
-  // the options ask for.
+  // The model, the options and the events outlive it; the policy is made of the first two.
   WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
-                     const TranscribeEvents& events);
+                     const TranscribeEvents& events, DecodePolicy policy);
 
   // A window has been encoded; returns its number. Without a language in the options the first one
   // decides it.

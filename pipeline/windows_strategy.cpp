@@ -25,8 +25,8 @@ class WindowsRun {
         options_(options),
         stop_(stop),
         timings_(timings),
-        search_(model.decoder, model.tokenizer.special(),
-                options.batch * DecodePolicy(model, options).sequences()) {}
+        policy_(model, options),
+        search_(model.decoder, model.tokenizer.special(), options.batch * policy_.sequences()) {}
 
   void run() {
     do {
@@ -40,11 +40,11 @@ class WindowsRun {
  private:
   // An input in work.
   struct File {
-    File(const SpeechModel& model, const TranscribeOptions& options, const std::stop_token& stop,
-         Input from)
+    File(const WindowsRun& run, Input from)
         : input(std::move(from)),
-          text(model, options, input.events),
-          source(std::move(input.audio), model.log_mel, model.encoder.frames(), options, stop) {}
+          text(run.model_, run.options_, input.events, run.policy_),
+          source(std::move(input.audio), run.model_.log_mel, run.model_.encoder.frames(),
+                 run.options_, run.stop_) {}
 
     Input input;
     WindowedTranscript text;
@@ -74,7 +74,7 @@ class WindowsRun {
     if (!input) return false;
     auto failed = input->failed;
     try {
-      files_.push_back(std::make_unique<File>(model_, options_, stop_, std::move(*input)));
+      files_.push_back(std::make_unique<File>(*this, std::move(*input)));
     } catch (const Error&) {  // what the options ask for
       failed(std::current_exception());
     }
@@ -173,6 +173,7 @@ class WindowsRun {
   const TranscribeOptions& options_;
   const std::stop_token& stop_;
   Timings& timings_;
+  const DecodePolicy policy_;  // with which every input begins
   decoder::Search search_;
   std::deque<std::unique_ptr<File>> files_;  // in order; all but the last are read to their end
   std::map<int64_t, Task> tasks_;            // by their numbers in search_
