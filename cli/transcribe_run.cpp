@@ -168,6 +168,7 @@ void TranscribeRun::finish(const Job& job, const std::string& key,
       return fail(job, std::current_exception());
     }
   }
+  if (arguments_.verbose) say(job.input + ": done");
   ++inputs_.done;
 }
 
