@@ -92,12 +92,15 @@ Hotwords::Step Hotwords::advance(int node, int32_t token) const {
   return {again.node, again.gain - lost};
 }
 
-bool ends_in_loop(std::span<const int32_t> tokens, int32_t timestamp_begin) {
+size_t without_loop(std::span<const int32_t> tokens, int32_t timestamp_begin) {
   constexpr size_t kCopies = 4;
   constexpr size_t kTokens = 40;
   std::vector<int32_t> text;
-  for (const int32_t token : tokens) {
-    if (token < timestamp_begin) text.push_back(token);
+  std::vector<size_t> places;  // of the text's tokens
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= timestamp_begin) continue;
+    text.push_back(tokens[i]);
+    places.push_back(i);
   }
   for (size_t period = 1; period * kCopies <= text.size(); ++period) {
     // All but the first copy equal the token one period before.
@@ -105,9 +108,10 @@ bool ends_in_loop(std::span<const int32_t> tokens, int32_t timestamp_begin) {
     const size_t repeated = (copies - 1) * period;
     if (repeated + period > text.size()) continue;
     const auto tail = text.end() - static_cast<std::ptrdiff_t>(repeated);
-    if (std::equal(tail, text.end(), tail - static_cast<std::ptrdiff_t>(period))) return true;
+    if (std::equal(tail, text.end(), tail - static_cast<std::ptrdiff_t>(period)))
+      return places[text.size() - repeated];
   }
-  return false;
+  return tokens.size();
 }
 
 }  // namespace parley::decoder

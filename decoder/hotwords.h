@@ -53,8 +53,13 @@ class Hotwords {
   std::vector<Node> nodes_;
 };
 
-// The text ends with some tokens repeated over and over: at least 4 copies, together at least 40
-// tokens. Timestamps, the ids from timestamp_begin on, do not count.
-bool ends_in_loop(std::span<const int32_t> tokens, int32_t timestamp_begin);
+// How many of the tokens are left when the text ends with some of them repeated over and over and
+// all copies but the first go; all of them otherwise. Over and over: at least 4 copies, together at
+// least 40 tokens. Timestamps, the ids from timestamp_begin on, do not count.
+size_t without_loop(std::span<const int32_t> tokens, int32_t timestamp_begin);
+
+inline bool ends_in_loop(std::span<const int32_t> tokens, int32_t timestamp_begin) {
+  return without_loop(tokens, timestamp_begin) < tokens.size();
+}
 
 }  // namespace parley::decoder

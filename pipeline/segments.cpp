@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "decoder/hotwords.h"
 #include "pipeline/word_times.h"
 #include "text/compression_ratio.h"
 #include "text/utf8.h"
@@ -19,17 +20,18 @@ bool is_blank(const std::string& text) { return text::strip(text).empty(); }
 WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::DecodeResult& result,
                               double start, double length, Unfinished unfinished) {
   const int32_t first = tokenizer.special().timestamp_begin;
-  const std::vector<int32_t>& tokens = result.tokens;
+  std::vector<int32_t> tokens = result.tokens;
   const auto is_timestamp = [&](size_t i) { return tokens[i] >= first; };
   const auto seconds = [&](int32_t token) {
     return static_cast<double>(token - first) * kTimestampStep;
   };
   const double compression_ratio = text::compression_ratio(text::strip(tokenizer.decode(tokens)));
 
+  if (result.looped && unfinished == Unfinished::kKeep)
+    tokens.resize(decoder::without_loop(tokens, first));
   const size_t count = tokens.size();
   const bool single_ending = count >= 2 && is_timestamp(count - 1) && !is_timestamp(count - 2);
-  WindowSegments window{
-      .segments = {}, .advance = length, .speech_ended = single_ending || result.looped};
+  WindowSegments window{.segments = {}, .advance = length, .speech_ended = single_ending};
   const auto add = [&](double from, double to, size_t begin, size_t end) {
     const std::vector<int32_t> part(tokens.begin() + static_cast<int64_t>(begin),
                                     tokens.begin() + static_cast<int64_t>(end));
@@ -66,8 +68,8 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
     begin = end;
   }
   if (!single_ending) {
-    if (!result.looped) window.advance = seconds(tokens[last_pair - 1]);
-    if ((result.looped || unfinished == Unfinished::kKeep) && begin < count)
+    window.advance = seconds(tokens[last_pair - 1]);
+    if (unfinished == Unfinished::kKeep && begin < count)
       add(seconds(tokens[begin]), length, begin, count);
   }
   return window;

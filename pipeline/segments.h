@@ -17,18 +17,17 @@ struct WindowSegments {
   // Where the next window starts, in seconds after this one: the last timestamp when the text after
   // it is unfinished, else the window's length.
   double advance = 0;
-  // The window ends with text and one timestamp: no speech follows it. Or with a loop.
+  // The window ends with text and one timestamp: no speech follows it.
   bool speech_ended = false;
 };
 
 // What becomes of text that no closing timestamp follows a pair of timestamps for: the sequential
-// strategy hears it again in its next window, the windows strategy keeps it.
+// strategy hears it again in its next window, the windows strategy keeps it, of a loop one copy.
 enum class Unfinished { kDrop, kKeep };
 
-// Cuts at pairs of timestamps, except that a result that ended in a loop is kept to its end, as
-// hearing more of it from there would not help; all segments, also those that drop_empty() drops.
-// start: of the window, seconds; length: of the audio in it. Reference: openai/whisper
-// transcribe.py, the loop over `consecutive`.
+// Cuts at pairs of timestamps; all segments, also those that drop_empty() drops. start: of the
+// window, seconds; length: of the audio in it. Reference: openai/whisper transcribe.py, the loop
+// over `consecutive`.
 WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::DecodeResult& result,
                               double start, double length, Unfinished unfinished);
 

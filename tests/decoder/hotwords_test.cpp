@@ -149,6 +149,8 @@ TEST(LoopGuard, KnowsLoopsFromSpeech) {
   for (int32_t i = 0; i < 10; ++i)
     timed.insert(timed.end(), {kTimestamps + 2 * i, 5, 6, 7, 8, kTimestamps + 2 * i + 1});
   EXPECT_TRUE(ends_in_loop(timed, kTimestamps));
+  EXPECT_EQ(without_loop(timed, kTimestamps), 7u) << "one copy, and the timestamps around it";
+  EXPECT_EQ(without_loop(repeated({7, 8, 9}, 14), kTimestamps), 6u);
   auto over = repeated({7}, 50);
   over.push_back(8);
   EXPECT_FALSE(ends_in_loop(over, kTimestamps));

@@ -6,11 +6,11 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include "pipeline/transcriber.h"
-#include "stage/convert.h"
-#include "tests/support.h"
+#include "tests/pipeline/pilot.h"
+#include "text/basic_normalizer.h"
+#include "text/word_error_rate.h"
 
 namespace parley::pipeline {
 namespace {
@@ -22,60 +22,22 @@ struct Utterance {
   double margin = 0;       // how far apart its two likeliest tokens were where they were nearest
 };
 
-std::vector<std::string> fields_of(const std::string& line) {
-  std::vector<std::string> fields;
-  std::istringstream stream(line);
-  for (std::string field; std::getline(stream, field, '\t');) fields.push_back(field);
-  return fields;
-}
-
-std::vector<std::string> words_of(const std::string& text) {
-  std::vector<std::string> words(1);
-  for (const char c : text) {
-    if (c == ' ' || c == '-') {
-      if (!words.back().empty()) words.emplace_back();
-    } else if (std::isalnum(static_cast<unsigned char>(c)) || c == '\'') {
-      words.back().push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
-    }
-  }
-  if (words.back().empty()) words.pop_back();
-  return words;
-}
-
-size_t word_errors(const std::vector<std::string>& truth, const std::vector<std::string>& heard) {
-  std::vector<size_t> row(heard.size() + 1);
-  for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-  for (size_t i = 0; i < truth.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < heard.size(); ++j) {
-      const size_t substituted = diagonal + (truth[i] == heard[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
-    }
-  }
-  return row.back();
-}
-
 std::string trimmed(const std::string& text) {
   const auto begin = text.find_first_not_of(' ');
   return begin == std::string::npos ? ""
                                     : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
-class PilotReference : public testing::Test {
+class PilotReference : public test::Pilot {
  protected:
   void SetUp() override {
-    const auto corpus = test::shared_path("corpus");
-    const auto checkpoint = test::shared_path("models/pilot-en");
-    if (!corpus || !checkpoint) GTEST_SKIP() << test::kNoShared;
-    stage::convert(*checkpoint, folder_.path() / "pilot-en",
-                   {.weights = stage::WeightStorage::kF32});
+    Pilot::SetUp();
+    if (IsSkipped()) return;
     std::map<std::string, std::string> transcripts;
     for (const char* part : {"commands", "an4"}) {
-      std::ifstream manifest(*corpus / part / "manifest.tsv");
+      std::ifstream manifest(corpus / part / "manifest.tsv");
       for (std::string line; std::getline(manifest, line);) {
-        const auto fields = fields_of(line);
+        const auto fields = test::fields_of(line);
         if (fields.size() >= 4) transcripts[std::string(part) + "/" + fields[0]] = fields[3];
       }
     }
@@ -84,7 +46,7 @@ class PilotReference : public testing::Test {
     std::ifstream table(test::source_path("tests/golden/pilot_en_reference.tsv"));
     std::string line;
     std::getline(table, line);
-    const auto names = fields_of(line);
+    const auto names = test::fields_of(line);
     const auto column = [&](const std::vector<std::string>& fields, const char* name) {
       const auto index =
           static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
@@ -92,9 +54,9 @@ class PilotReference : public testing::Test {
     };
     for (int i = 0; std::getline(table, line); ++i) {
       if (i % stride != 0) continue;
-      const auto fields = fields_of(line);
+      const auto fields = test::fields_of(line);
       const std::string path = column(fields, "path");
-      utterances_.push_back({*corpus / path, column(fields, "text"), transcripts.at(path),
+      utterances_.push_back({corpus / path, column(fields, "text"), transcripts.at(path),
                              std::stod(column(fields, "margin"))});
     }
     ASSERT_GT(utterances_.size(), 50u);
@@ -102,7 +64,7 @@ class PilotReference : public testing::Test {
 
   // The texts that a precision gives, greedy, without timestamps, each file one window.
   std::vector<std::string> texts(nn::Precision precision) const {
-    Transcriber transcriber(SpeechModel::load(folder_.path() / "pilot-en", precision));
+    Transcriber transcriber(SpeechModel::load(model(), precision));
     const TranscribeOptions options{
         .vad = VadKind::kOff,
         .beam = 1,
@@ -118,17 +80,13 @@ class PilotReference : public testing::Test {
   }
 
   double word_error_rate(const std::vector<std::string>& texts) const {
-    size_t errors = 0;
-    size_t words = 0;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      const auto truth = words_of(utterances_[i].transcript);
-      errors += word_errors(truth, words_of(texts[i]));
-      words += truth.size();
-    }
-    return 100.0 * static_cast<double>(errors) / static_cast<double>(words);
+    const text::BasicTextNormalizer plain;
+    text::WordErrors errors;
+    for (size_t i = 0; i < texts.size(); ++i)
+      errors += text::word_errors(plain(utterances_[i].transcript), plain(texts[i]));
+    return 100 * errors.rate();
   }
 
-  test::TemporaryFolder folder_;
   std::vector<Utterance> utterances_;
 };
 

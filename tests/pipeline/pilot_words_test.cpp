@@ -11,8 +11,7 @@
 #include "decoder/word_alignment.h"
 #include "pipeline/speech_model.h"
 #include "pipeline/transcriber.h"
-#include "stage/convert.h"
-#include "tests/support.h"
+#include "tests/pipeline/pilot.h"
 
 namespace parley::pipeline {
 namespace {
@@ -22,20 +21,13 @@ struct TimedText {
   std::vector<Word> words;
 };
 
-std::vector<std::string> fields_of(const std::string& line) {
-  std::vector<std::string> fields;
-  std::istringstream stream(line);
-  for (std::string field; std::getline(stream, field, '\t');) fields.push_back(field);
-  return fields;
-}
-
 // By path below the corpus.
 std::map<std::string, TimedText> read_expected() {
   std::map<std::string, TimedText> expected;
   std::string line;
   std::ifstream words(test::source_path("tests/golden/pilot_en_words.tsv"));
   for (std::getline(words, line); std::getline(words, line);) {
-    const auto f = fields_of(line);
+    const auto f = test::fields_of(line);
     expected[f.at(0)].words.push_back({.word = f.at(1),
                                        .start = std::stod(f.at(2)),
                                        .end = std::stod(f.at(3)),
@@ -43,11 +35,11 @@ std::map<std::string, TimedText> read_expected() {
   }
   std::ifstream table(test::source_path("tests/golden/pilot_en_reference.tsv"));
   std::getline(table, line);
-  const auto names = fields_of(line);
+  const auto names = test::fields_of(line);
   const auto column =
       static_cast<size_t>(std::find(names.begin(), names.end(), "tokens") - names.begin());
   while (std::getline(table, line)) {
-    const auto f = fields_of(line);
+    const auto f = test::fields_of(line);
     const auto found = expected.find(f.at(0));
     if (found == expected.end()) continue;
     std::istringstream tokens(f.at(column));
@@ -56,13 +48,10 @@ std::map<std::string, TimedText> read_expected() {
   return expected;
 }
 
-TEST(PilotWords, AreWithin20MsOfThePublishedImplementation) {
-  const auto corpus = test::shared_path("corpus");
-  const auto checkpoint = test::shared_path("models/pilot-en");
-  if (!corpus || !checkpoint) GTEST_SKIP() << test::kNoShared;
-  const test::TemporaryFolder folder;
-  stage::convert(*checkpoint, folder.path() / "pilot-en", {.weights = stage::WeightStorage::kF32});
-  const auto model = SpeechModel::load(folder.path() / "pilot-en", nn::Precision::kF32);
+class PilotWords : public test::Pilot {};
+
+TEST_F(PilotWords, AreWithin20MsOfThePublishedImplementation) {
+  const auto model = SpeechModel::load(this->model(), nn::Precision::kF32);
   nn::Context ctx;
   const nn::Tensor mel = ctx.allocate({model->encoder.frames(), model->encoder.n_mels()});
   const nn::Tensor features = ctx.allocate({model->encoder.positions(), model->encoder.d_model()});
@@ -73,7 +62,7 @@ TEST(PilotWords, AreWithin20MsOfThePublishedImplementation) {
   size_t words = 0;
   size_t equal = 0;
   for (const auto& [path, truth] : expected) {
-    auto audio = dsp::AudioReader::open(*corpus / path);
+    auto audio = dsp::AudioReader::open(corpus / path);
     std::vector<float> samples(30 * dsp::kSampleRate);
     size_t count = 0;
     while (const size_t n = audio.read(std::span(samples).subspan(count))) count += n;

@@ -16,13 +16,14 @@ struct SegmentWindow : testing::Test {
   int32_t at(double seconds) const { return first + static_cast<int32_t>(seconds / 0.02 + 0.5); }
   int32_t letter(const char* text) const { return tokenizer.encode(text).at(0); }
   WindowSegments cut(std::vector<int32_t> tokens, double length = 30,
-                     Unfinished unfinished = Unfinished::kDrop) const {
+                     Unfinished unfinished = Unfinished::kDrop, bool looped = false) const {
     WindowSegments window = segment_window(tokenizer,
                                            {.tokens = std::move(tokens),
                                             .sum_logprob = -1,
                                             .avg_logprob = -0.5,
                                             .no_speech_prob = 0,
-                                            .temperature = 0},
+                                            .temperature = 0,
+                                            .looped = looped},
                                            100, length, unfinished);
     drop_empty(window.segments);
     return window;
@@ -50,6 +51,18 @@ TEST_F(SegmentWindow, UnfinishedTextIsHeardAgainOrKept) {
   EXPECT_EQ(kept.segments[1].text, "b");
   EXPECT_NEAR(kept.segments[1].start, 103, 1e-9);
   EXPECT_NEAR(kept.segments[1].end, 120, 1e-9);
+}
+
+TEST_F(SegmentWindow, OfALoopOneCopyIsKeptOrItIsHeardAgain) {
+  std::vector<int32_t> tokens = {at(0), letter("a"), at(2), at(3), letter("b")};
+  for (int i = 0; i < 20; ++i) tokens.insert(tokens.end(), {letter("c"), letter("d")});
+  const auto dropped = cut(tokens, 30, Unfinished::kDrop, true);
+  ASSERT_EQ(dropped.segments.size(), 1u);
+  EXPECT_NEAR(dropped.advance, 2, 1e-9);
+  const auto kept = cut(tokens, 30, Unfinished::kKeep, true);
+  ASSERT_EQ(kept.segments.size(), 2u);
+  EXPECT_EQ(kept.segments[1].text, "bcd");
+  EXPECT_NEAR(kept.segments[1].end, 130, 1e-9);
 }
 
 TEST_F(SegmentWindow, WithoutPairsThereIsOneSegment) {
