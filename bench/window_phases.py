@@ -3,8 +3,8 @@
 
     python3 bench/window_phases.py build/models/pilot-en ../shared/corpus/commands ../shared/corpus/an4
 
-Makes recordings of utterances, with pauses and without any, each led by 0 to 24 s of silence less the usual endpoint rule, so that
-all windows shift; transcribes them with --vad off (whole windows) and with the detector.
+Makes recordings of utterances, with pauses and without any, each led by some seconds of silence, and transcribes them with
+--vad off, so that all windows shift by the lead, and the same with the detector, which skips it.
 """
 
 import argparse
@@ -27,23 +27,23 @@ def main():
     parser.add_argument("--leads", nargs="+", default=["0", "1", "2", "5", "9"])
     parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of transcribe; last")
     arguments = parser.parse_args()
-    print("| pauses | strategy | " + " | ".join(f"{lead} s first" for lead in arguments.leads) + " |")
-    print("|---" * (len(arguments.leads) + 2) + "|")
+    print("| pauses | strategy | vad | " + " | ".join(f"{lead} s first" for lead in arguments.leads) + " |")
+    print("|---" * (len(arguments.leads) + 3) + "|")
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder) / "recording.wav"
         for pauses in (["0.2", "2"], ["0", "0"]):
-            cells = {"windows": [], "sequential": []}
+            cells = {("windows", "off"): [], ("windows", "webrtc"): [], ("sequential", "-"): []}
             for lead in arguments.leads:
                 make = [sys.executable, HERE / "make_recording.py", *arguments.corpora, "--minutes", arguments.minutes]
                 subprocess.run([*make, "--pauses", *pauses, "--lead", lead, "-o", recording], check=True)
-                for strategy, row in cells.items():
+                for (strategy, vad), row in cells.items():
                     command = [arguments.program, "-m", arguments.model, "--strategy", strategy, "--quiet"]
-                    command += [*arguments.options, recording]
+                    command += [*(["--vad", vad] if vad != "-" else []), *arguments.options, recording]
                     text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
                     errors, count = word_errors(recording.with_suffix(".txt").read_text(), text)
                     row.append(f"{100 * errors / count:.2f}")
-            for strategy, row in cells.items():
-                print(f"| {pauses[0]} to {pauses[1]} s | {strategy} | " + " | ".join(row) + " |", flush=True)
+            for (strategy, vad), row in cells.items():
+                print(f"| {pauses[0]} to {pauses[1]} s | {strategy} | {vad} | " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":

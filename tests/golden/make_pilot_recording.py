@@ -5,7 +5,8 @@
     python3 make_pilot_recording.py MODEL_FOLDER CORPUS_FOLDER
 
 The recording is utterances of pilot_en_reference.tsv, each followed by half a second of zeros. Writes pilot_en_recording.json: how
-it is made, and the segments that transcribe() gives at temperature 0, with and without the text before as the prompt; those that it empties are left out.
+it is made, and the segments that transcribe() gives at temperature 0, with and without the text before as the prompt. Those that it
+empties are left out.
 """
 
 import argparse
