@@ -20,7 +20,8 @@ namespace {
 
 constexpr double kRingSeconds = 30;
 constexpr auto kTick = std::chrono::milliseconds(5);
-constexpr auto kLost = std::chrono::seconds(2);  // without a sample: the device is gone
+constexpr auto kSlowest = std::chrono::seconds(5);  // to the first sample; wireless ones take long
+constexpr auto kLost = std::chrono::seconds(2);     // without a sample: the device is gone
 
 std::string lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -98,6 +99,7 @@ size_t SampleRing::pop(std::span<float> out) {
   return count;
 }
 
+bool SampleRing::used() const { return state_->written.load(std::memory_order_acquire) > 0; }
 uint64_t SampleRing::lost() const { return state_->lost.load(std::memory_order_relaxed); }
 
 std::vector<MicrophoneDevice> microphones() {
@@ -129,13 +131,25 @@ struct Microphone::Stream {
     PaError error = Pa_OpenStream(&stream, &parameters, nullptr, device.rate,
                                   paFramesPerBufferUnspecified, paNoFlag, &record, &ring);
     if (error == paNoError) error = Pa_StartStream(stream);
-    if (error == paNoError) return;
+    if (error == paNoError && gives_sound()) return;
     close();
-    throw Error(device.name, std::string("cannot be recorded from: ") + Pa_GetErrorText(error));
+    throw Error(device.name, error == paNoError ? "the microphone gives no sound"
+                                                : std::string("cannot be recorded from: ") +
+                                                      Pa_GetErrorText(error));
   }
   ~Stream() {
     const QuietStandardError quiet;
     close();
+  }
+  // Waits for the first samples. Before them PortAudio 19.6 must not lose its sound server: its
+  // thread would go by a variable that it never set, and may then fail over and over for ever.
+  bool gives_sound() {
+    const auto begun = std::chrono::steady_clock::now();
+    do {
+      std::this_thread::sleep_for(kTick);
+      last = std::chrono::steady_clock::now();
+    } while (!ring.used() && last - begun < kSlowest);
+    return ring.used();
   }
   void close() {
     if (stream == nullptr) return;

@@ -26,7 +26,8 @@ std::vector<MicrophoneDevice> microphones();
 class Microphone {
  public:
   // name: an index or a part of a name of microphones(), of which the first that fits is taken;
-  // empty: the default device. Throws Error: no such device, or it cannot be opened.
+  // empty: the default device. Returns when sound comes. Throws Error: no such device, or it cannot
+  // be opened, or gives no sound for five seconds.
   explicit Microphone(const std::string& name = "");
   ~Microphone();
   Microphone(Microphone&&) noexcept;
@@ -54,6 +55,7 @@ class SampleRing {
   explicit SampleRing(size_t capacity);
   void push(const float* samples, size_t count);  // producer
   size_t pop(std::span<float> out);               // consumer
+  bool used() const;                              // samples have come
   uint64_t lost() const;                          // samples in all
 
  private:
