@@ -126,6 +126,24 @@ BENCH_ISA = vnni avx2
 # whisper.cpp's whisper-bench, built by you from its repository; without it only our numbers are printed.
 WHISPER_CPP_BENCH ?= $(wildcard ../whisper.cpp/build/bin/whisper-bench)
 
+# Whole files: recordings of a corpus whose words are known, and the developers' pilot checkpoint, which knows some.
+BENCH_CORPORA ?= $(wildcard ../shared/corpus/commands ../shared/corpus/an4)
+BENCH_PILOT ?= $(wildcard ../shared/models/pilot-en)
+WHISPER_CPP_CLI ?= $(wildcard ../whisper.cpp/build/bin/whisper-cli)
+SHORT_FILES = $(foreach i,$(shell seq 20),bench-models/short-$(i).wav)
+# $(call compare_files,NAME,HUGGING_FACE_FOLDER,GGML,FILES)
+compare_files = $(PYTHON) bench/compare_files.py bench-models/$(1).parley $(4) --program $(BUILD)/transcribe --python $(PYTHON) \
+  --hugging-face $(2) $(if $(WHISPER_CPP_CLI),--whisper-cli $(WHISPER_CPP_CLI) --ggml $(3))
+
+bench-models/ten.wav:
+	$(PYTHON) bench/make_recording.py $(BENCH_CORPORA) --minutes 10 -o $@
+
+bench-models/short-%.wav:
+	$(PYTHON) bench/make_recording.py $(BENCH_CORPORA) --minutes 0.03 --seed $* -o $@
+
+bench-models/pilot-en.parley/model.json:
+	$(BUILD)/parley convert $(BENCH_PILOT) -o $(@D)
+
 bench-models/%.parley/model.json:
 	$(PYTHON) bench/random_whisper.py $* bench-models/$*
 	$(BUILD)/parley convert bench-models/$* -o $(@D)
@@ -134,7 +152,7 @@ bench-models/hifigan-%.parley/model.json:
 	$(PYTHON) bench/random_hifigan.py $* bench-models/hifigan-$*
 	$(BUILD)/parley convert bench-models/hifigan-$* -o $(@D)
 
-bench: setup-bench build $(BENCH_SIZES:%=bench-models/%.parley/model.json) \
+bench: setup-bench build bench-files $(BENCH_SIZES:%=bench-models/%.parley/model.json) \
   $(BENCH_VOCODERS:%=bench-models/hifigan-%.parley/model.json)
 	@for size in $(BENCH_SIZES); do \
 	  $(PYTHON) bench/compare.py bench-models/$$size.parley --program $(BUILD)/bench_stt --max-isa $(BENCH_ISA) \
@@ -144,6 +162,18 @@ bench: setup-bench build $(BENCH_SIZES:%=bench-models/%.parley/model.json) \
 	  $(PYTHON) bench/compare_vocoder.py bench-models/hifigan-$$vocoder --model bench-models/hifigan-$$vocoder.parley \
 	    --program $(BUILD)/bench_tts || exit 1; \
 	done
+
+.PHONY: bench-files
+bench-files: setup-bench build
+ifeq ($(and $(BENCH_CORPORA),$(BENCH_PILOT)),)
+	@echo 'Whole files are left out: they need BENCH_CORPORA (folders with a manifest.tsv) and BENCH_PILOT (a checkpoint)'
+else
+	@$(MAKE) --no-print-directory bench-models/ten.wav $(SHORT_FILES) bench-models/pilot-en.parley/model.json \
+	  bench-models/base.en.parley/model.json
+	@$(call compare_files,pilot-en,$(BENCH_PILOT),$(BENCH_PILOT)/ggml-model-q8_0.bin,bench-models/ten.wav)
+	@$(call compare_files,pilot-en,$(BENCH_PILOT),$(BENCH_PILOT)/ggml-model-q8_0.bin,$(SHORT_FILES))
+	@$(call compare_files,base.en,bench-models/base.en,bench-models/base.en/ggml-model-f16.bin,bench-models/ten.wav) --runs 1
+endif
 
 install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)

@@ -17,6 +17,12 @@ using namespace parley;
 constexpr int kRepetitions = 5;
 constexpr int kSteps = 256;
 
+struct StepKind {
+  const char* name;
+  int rows, windows;
+};
+constexpr StepKind kStepKinds[] = {{"1", 1, 1}, {"5", 5, 1}, {"8", 8, 1}, {"8_windows", 8, 8}};
+
 class Clock {
  public:
   double milliseconds() const {
@@ -59,6 +65,17 @@ double time_steps(nn::Context& ctx, const pipeline::SpeechModel& model,
   return clock.milliseconds() / kSteps;
 }
 
+// What a step of time_steps() must read: the weights, what the windows' cross-attention listens to,
+// and the rows' own keys and values at the mean position.
+size_t step_bytes(const pipeline::SpeechModel& model, const decoder::CacheShape& shape, int rows,
+                  int windows) {
+  const decoder::CrossState window(shape, model.encoder.positions());
+  const auto own = static_cast<size_t>(shape.layers * 2 * shape.heads * shape.head_dim) *
+                   shape.element() * (kSteps / 2);
+  return model.decoder.step_bytes() + static_cast<size_t>(windows) * window.bytes() +
+         static_cast<size_t>(rows) * own;
+}
+
 double time_prompt(nn::Context& ctx, const pipeline::SpeechModel& model,
                    const decoder::CacheShape& shape) {
   decoder::KvState state(shape, 1);
@@ -83,6 +100,10 @@ nlohmann::json measure(const std::string& path, nn::Precision precision, int thr
   nn::Context ctx({.threads = threads});
   result["threads"] = ctx.threads();
   const decoder::CacheShape& shape = model->decoder.cache_shape();
+  for (const StepKind& kind : kStepKinds) {
+    result["step_bytes_" + std::string(kind.name)] =
+        step_bytes(*model, shape, kind.rows, kind.windows);
+  }
   encode(ctx, *model);
   result["first_result_ms"] =
       loading.milliseconds();  // from nothing to a window that can be decoded
@@ -100,9 +121,10 @@ nlohmann::json measure(const std::string& path, nn::Precision precision, int thr
       model->decoder.listen(ctx, features);
       result["cross_ms"].push_back(listening.milliseconds());
     }
-    for (const int rows : {1, 5, 8})
-      result["step_ms_" + std::to_string(rows)].push_back(time_steps(ctx, *model, shape, rows, 1));
-    result["step_ms_8_windows"].push_back(time_steps(ctx, *model, shape, 8, 8));
+    for (const StepKind& kind : kStepKinds) {
+      result["step_ms_" + std::string(kind.name)].push_back(
+          time_steps(ctx, *model, shape, kind.rows, kind.windows));
+    }
     result["prompt_ms_256"].push_back(time_prompt(ctx, *model, shape));
   }
   rusage usage{};

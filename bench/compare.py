@@ -62,6 +62,7 @@ class Parley:
     def measure(self):
         output, peak = run(self.command, self.environment)
         result = json.loads(output[output.index("{") :])
+        self.step_bytes = {k.removeprefix("step_bytes_"): v for k, v in result.items() if k.startswith("step_bytes_")}
         self.about = {k: result.get(k) for k in ("model", "digest", "isa", "precision", "threads")}
         times = {name: median_of(result[name]) for name in MEASURES if name in result}
         return times | {"peak_rss_mb": result.get("peak_rss_bytes", peak) / 1e6}
@@ -153,8 +154,20 @@ def print_report(machine_facts, programs, values, runs):
             cells.append(cell)
         if any(cells):
             print(f"| {title} | " + " | ".join(cells) + " |")
+    for program in programs:
+        if isinstance(program, Parley):
+            print_floor(program, values[program.name])
     if ours and len(programs) > 1:
         print(f"\nx: that program's median divided by {ours}'s; above 1, {ours} is better.")
+
+
+def print_floor(program, values):
+    """The decoder's floor is memory: what a step must read, and how fast it did."""
+    print(f"\n{program.name}, a step must read:")
+    for kind, count in program.step_bytes.items():
+        milliseconds = statistics.median(values[f"step_ms_{kind}"])
+        title = MEASURES[f"step_ms_{kind}"].removeprefix("decoder step, ")
+        print(f"- {title}: {count / 1e6:.1f} MB, at {count / milliseconds / 1e6:.1f} GB/s")
 
 
 def parse_arguments():

@@ -49,6 +49,9 @@ def seconds_of(path):
         return file.getnframes() / file.getframerate()
 
 
+PYTHON_PEERS = {"faster-whisper": "faster_whisper", "openai-whisper": "whisper"}
+
+
 def programs(arguments):
     files, threads, beam = list(map(str, arguments.files)), str(arguments.threads), str(arguments.beam)
     for strategy in arguments.strategy:
@@ -63,8 +66,12 @@ def programs(arguments):
         yield Process("whisper.cpp", [arguments.whisper_cli, "-m", arguments.ggml, *options, *files])
     if arguments.hugging_face:
         peer = [arguments.python, str(Path(__file__).with_name("python_peer.py"))]
-        for kind in arguments.python_peers:
-            yield PythonPeer(kind, [*peer, kind, arguments.hugging_face, threads, beam, *files])
+        for kind, module in PYTHON_PEERS.items():
+            have = f"import importlib.util as u, sys; sys.exit(u.find_spec('{module}') is None)"
+            if subprocess.run([arguments.python, "-c", have]).returncode == 0:
+                yield PythonPeer(kind, [*peer, kind, arguments.hugging_face, threads, beam, *files])
+            else:
+                print(f"left out: {kind}, as {arguments.python} has no {module}")
 
 
 def main():
@@ -77,7 +84,6 @@ def main():
     parser.add_argument("--ggml", help="the same model for it")
     parser.add_argument("--hugging-face", help="the same model for the Python peers")
     parser.add_argument("--python", default="python3", help="a Python that has the peers")
-    parser.add_argument("--python-peers", nargs="+", default=["faster-whisper", "openai-whisper"])
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--runs", type=int, default=3)

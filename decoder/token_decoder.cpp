@@ -89,11 +89,16 @@ int64_t TokenDecoder::alignment_heads() const {
 }
 
 size_t TokenDecoder::bytes() const {
-  size_t total = position_embedding_.size() + vocabulary_.bytes();
+  size_t total = position_embedding_.size() + step_bytes();
+  for (const Block& block : blocks_) total += block.cross_kv.bytes();
+  return total;
+}
+
+size_t TokenDecoder::step_bytes() const {
+  size_t total = vocabulary_.bytes();
   for (const Block& block : blocks_) {
-    for (const nn::Weight* weight :
-         {&block.self_qkv, &block.self_out, &block.cross_q, &block.cross_kv, &block.cross_out,
-          &block.mlp_in, &block.mlp_out}) {
+    for (const nn::Weight* weight : {&block.self_qkv, &block.self_out, &block.cross_q,
+                                     &block.cross_out, &block.mlp_in, &block.mlp_out}) {
       total += weight->bytes();
     }
   }

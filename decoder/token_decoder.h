@@ -47,6 +47,7 @@ class TokenDecoder {
   int64_t d_model() const { return d_model_; }
   const CacheShape& cache_shape() const { return cache_; }
   size_t bytes() const;
+  size_t step_bytes() const;  // of them those that every step reads
 
   // Keys and values of one window for cross-attention.  features: f32 [positions, d_model].
   std::shared_ptr<const CrossState> listen(nn::Context& ctx, const nn::Tensor& features) const;
