@@ -8,8 +8,20 @@ run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/installed)
 run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
     -DCMAKE_PREFIX_PATH=${WORK}/installed)
 run(${CMAKE_COMMAND} --build ${WORK}/build)
-run(${WORK}/build/app)
+# The README's example, word for word, hears the sample.
+file(READ ${CONSUMER}/transcribe.cpp example)
+file(READ ${CONSUMER}/../../../README.md readme)
+string(FIND "${readme}" "${example}" place)
+if(place EQUAL -1)
+  message(FATAL_ERROR "README.md does not show tests/package/consumer/transcribe.cpp as it is")
+endif()
+set(data ${CONSUMER}/../../../data)
+execute_process(COMMAND ${WORK}/build/app ${data}/models/parley-mini-en ${data}/audio/sample.flac
+                OUTPUT_VARIABLE heard COMMAND_ERROR_IS_FATAL ANY)
+if(NOT heard MATCHES "^[0-9.]+ to [0-9.]+ s: [A-Z]")
+  message(FATAL_ERROR "the example heard: ${heard}")
+endif()
 run(${WORK}/installed/bin/transcribe --version)
 run(${WORK}/installed/bin/parley --version)
-run(${WORK}/installed/bin/transcribe ${CONSUMER}/../../../data/audio/sample.flac)  # by the embedded model
+run(${WORK}/installed/bin/transcribe ${data}/audio/sample.flac)  # by the embedded model
 file(REMOVE_RECURSE ${WORK})
