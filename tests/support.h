@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
+
 namespace parley::test {
 
 // A file or folder of the repository, e.g. source_path("tests/dsp/golden/log_mel.safetensors").
@@ -16,6 +18,17 @@ std::filesystem::path source_path(const std::string& relative);
 std::optional<std::filesystem::path> shared_path(const std::string& relative);
 inline constexpr const char* kNoShared =
     "needs ../shared (corpus and pilot checkpoints), which this machine does not have";
+
+// The message of the parley::Error that `action` throws; "" when it throws none.
+template <typename Action>
+std::string error_of(const Action& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
 
 // An empty folder that is removed with the object.
 class TemporaryFolder {

@@ -5,9 +5,6 @@ log-mel, least-squares adversarial, and feature matching against period and reso
     python train_vocoder.py --run RUN --export OUT
 """
 
-import argparse
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 import features
 from shards import Utterances
+from voice_run import Run, options_parser
 
 HOP = 256
 SIZE = {"upsample_initial_channel": 128}  # rates 4,4,4,4 and the residual blocks of V1 and V2
@@ -120,84 +118,45 @@ def new_generator(mean: Tensor, scale: Tensor) -> SpeechT5HifiGan:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--data", type=Path)
-    arguments.add_argument("--run", type=Path, required=True)
+    arguments = options_parser(lr=5e-4)
     arguments.add_argument("--prefixes", nargs="+", default=["voice"])
-    arguments.add_argument("--minutes", type=float, default=90)
     arguments.add_argument("--mel-only-minutes", type=float, default=10, help="without discriminators at first")
-    arguments.add_argument("--lr", type=float, default=5e-4)
     arguments.add_argument("--batch", type=int, default=8)
     arguments.add_argument("--frames", type=int, default=32)
-    arguments.add_argument("--save-minutes", type=float, default=10)
-    arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--seed", type=int, default=6)
-    arguments.add_argument("--export", type=Path)
     options = arguments.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    options.run.mkdir(parents=True, exist_ok=True)
-    newest = options.run / "vocoder.pt"
-    state = torch.load(newest, map_location="cpu", weights_only=True) if newest.exists() else None
+    run = Run(options, "vocoder")
     if options.export:
         generator = new_generator(torch.zeros(80), torch.ones(80))
-        generator.load_state_dict(state["generator"])
+        run.restore(generator=generator)
         return generator.half().save_pretrained(options.export)
 
-    step, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
-    segments = Segments(options.data, options.prefixes, options.frames, options.seed + 1000003 * step)
-    generator, judges = new_generator(*segments.statistics()), Discriminators()
-    if state:
-        generator.load_state_dict(state["generator"])
-        judges.load_state_dict(state["judges"])
-    generator.to(device)
-    judges.to(device)
-    optimizers = {"generator_optimizer": torch.optim.AdamW(generator.parameters(), options.lr, betas=(0.8, 0.99)),
-                  "judges_optimizer": torch.optim.AdamW(judges.parameters(), options.lr, betas=(0.8, 0.99))}
-    if state:
-        for name, optimizer in optimizers.items():
-            optimizer.load_state_dict(state[name])
-    log = open(options.run / "vocoder.jsonl", "a", encoding="utf-8")
-
-    def save() -> None:
-        part = options.run / "vocoder.part"
-        torch.save({"generator": generator.state_dict(), "judges": judges.state_dict(), "step": step, "seconds": seconds,
-                    **{name: optimizer.state_dict() for name, optimizer in optimizers.items()}}, part)
-        part.rename(newest)
-
-    saved = last = time.time()
-    while seconds < options.minutes * 60:
-        mel, audio = (tensor.to(device) for tensor in segments.batch(options.batch))
-        for optimizer in optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = options.lr * max(0.05, 1 - seconds / (options.minutes * 60))
+    segments = Segments(options.data, options.prefixes, options.frames, run.data_seed)
+    generator, judges = new_generator(*segments.statistics()).to(run.device), Discriminators().to(run.device)
+    of_generator = torch.optim.AdamW(generator.parameters(), options.lr, betas=(0.8, 0.99))
+    of_judges = torch.optim.AdamW(judges.parameters(), options.lr, betas=(0.8, 0.99))
+    parts = {"generator": generator, "judges": judges, "generator_optimizer": of_generator, "judges_optimizer": of_judges}
+    run.restore(**parts)
+    for _ in run.steps(**parts):
+        mel, audio = (tensor.to(run.device) for tensor in segments.batch(options.batch))
+        for group in of_generator.param_groups + of_judges.param_groups:
+            group["lr"] = options.lr * max(0.05, 1 - run.share_done())
         made = generator(mel)
-        adversaries = seconds >= options.mel_only_minutes * 60
+        adversaries = run.seconds >= options.mel_only_minutes * 60
         if adversaries:
             worse = discriminator_loss(judges.judge(audio), judges.judge(made.detach()))
-            optimizers["judges_optimizer"].zero_grad(set_to_none=True)
+            of_judges.zero_grad(set_to_none=True)
             worse.backward()
-            optimizers["judges_optimizer"].step()
+            of_judges.step()
         by_mel = (features.voice_mel(made) - features.voice_mel(audio)).abs().mean()
         loss = 45 * by_mel
         if adversaries:
             adversarial, matching = generator_losses(judges.judge(audio), judges.judge(made))
             loss = loss + adversarial + 2 * matching
-        optimizers["generator_optimizer"].zero_grad(set_to_none=True)
+        of_generator.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(generator.parameters(), 20.0)
-        optimizers["generator_optimizer"].step()
-        now = time.time()
-        step, seconds, last = step + 1, seconds + now - last, now
-        if step % 20 == 0:
-            log.write(json.dumps({"step": step, "minutes": round(seconds / 60, 2), "mel": round(by_mel.item(), 4),
-                                  "loss": round(loss.item(), 3)}) + "\n")
-            log.flush()
-        if now - saved > options.save_minutes * 60:
-            save()
-            saved = now
-    save()
+        of_generator.step()
+        run.log(mel=by_mel.item(), loss=loss.item())
 
 
 if __name__ == "__main__":

@@ -5,9 +5,6 @@ Teacher forcing, L1 before and after the postnet, stop loss and guided attention
     python train_voice.py --run RUN --export OUT                                      write the checkpoint as transformers does
 """
 
-import argparse
-import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +16,7 @@ from transformers import SpeechT5Config, SpeechT5FeatureExtractor, SpeechT5ForTe
 import features
 import sentences
 from shards import Utterances
+from voice_run import Run, options_parser
 
 SPEAKER_DIM = 16
 SIZE = {"hidden_size": 192, "encoder_layers": 4, "encoder_attention_heads": 4, "encoder_ffn_dim": 768, "decoder_layers": 4,
@@ -74,67 +72,36 @@ def export(model: SpeechT5ForTextToSpeech, run: Path, out: Path) -> None:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser()
+    arguments = options_parser(lr=8e-4)
     arguments.add_argument("--corpus", type=Path)
-    arguments.add_argument("--data", type=Path)
-    arguments.add_argument("--run", type=Path, required=True)
-    arguments.add_argument("--minutes", type=float, default=90)
-    arguments.add_argument("--lr", type=float, default=8e-4)
     arguments.add_argument("--batch-seconds", type=float, default=48)
-    arguments.add_argument("--save-minutes", type=float, default=10)
-    arguments.add_argument("--threads", type=int, default=2)
-    arguments.add_argument("--seed", type=int, default=6)
-    arguments.add_argument("--export", type=Path)
     options = arguments.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    options.run.mkdir(parents=True, exist_ok=True)
+    run = Run(options, "voice")
     if not (options.run / "spm_char.model").exists():
         train_tokenizer(options.corpus, options.run)
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(options.run / "spm_char.model"))
     model = SpeechT5ForTextToSpeech(SpeechT5Config(vocab_size=len(pieces), **SIZE))
-    newest = options.run / "voice.pt"
-    state = torch.load(newest, map_location="cpu", weights_only=True) if newest.exists() else None
-    if state:
-        model.load_state_dict(state["model"])
     if options.export:
+        run.restore(model=model)
         return export(model, options.run, options.export)
 
-    model.to(device).train()
+    model.to(run.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    if state:
-        optimizer.load_state_dict(state["optimizer"])
-    step, seconds = (state["step"], state["seconds"]) if state else (0, 0.0)
-    batches = VoiceBatches(options.data, pieces, options.seed + 1000003 * step)
-    log = open(options.run / "voice.jsonl", "a", encoding="utf-8")
-
-    def save() -> None:
-        part = options.run / "voice.part"
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}, part)
-        part.rename(newest)
-
-    saved = last = time.time()
-    while seconds < options.minutes * 60:
-        tokens, mask, labels = (tensor.to(device) for tensor in batches.batch(options.batch_seconds))
+    parts = {"model": model, "optimizer": optimizer}
+    run.restore(**parts)
+    batches = VoiceBatches(options.data, pieces, run.data_seed)
+    for step in run.steps(**parts):
+        tokens, mask, labels = (tensor.to(run.device) for tensor in batches.batch(options.batch_seconds))
         for group in optimizer.param_groups:
-            group["lr"] = options.lr * min(1, (step + 1) / 400) * max(0.02, 1 - seconds / (options.minutes * 60))
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            group["lr"] = options.lr * min(1, (step + 1) / 400) * max(0.02, 1 - run.share_done())
+        with torch.autocast(run.device, torch.bfloat16, enabled=run.device == "cuda"):
             loss = model(input_ids=tokens, attention_mask=mask, labels=labels,
-                         speaker_embeddings=speaker().to(device).expand(len(tokens), -1)).loss
+                         speaker_embeddings=speaker().to(run.device).expand(len(tokens), -1)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        now = time.time()
-        step, seconds, last = step + 1, seconds + now - last, now
-        if step % 20 == 0:
-            log.write(json.dumps({"step": step, "minutes": round(seconds / 60, 2), "loss": round(loss.item(), 4)}) + "\n")
-            log.flush()
-        if now - saved > options.save_minutes * 60:
-            save()
-            saved = now
-    save()
+        run.log(loss=loss.item())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "tests/dsp/signals.h"
+#include "tests/support.h"
 
 namespace parley::dsp {
 namespace {

@@ -12,6 +12,8 @@
 #include <random>
 #include <thread>
 
+#include "base/error.h"
+
 namespace parley::test {
 
 std::vector<float> sine(double hz, int rate, size_t samples, double amplitude) {

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "dsp/audio_reader.h"
 
 namespace parley::test {
@@ -48,16 +47,5 @@ class Pipe {
   struct Writer;
   std::unique_ptr<Writer> writer_;
 };
-
-// The message of the parley::Error that `action` throws; "" when it throws none.
-template <typename Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 }  // namespace parley::test

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/dsp/signals.h"
+#include "tests/support.h"
 
 namespace parley::dsp {
 namespace {

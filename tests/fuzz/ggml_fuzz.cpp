@@ -2,27 +2,16 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/error.h"
 #include "stage/ggml.h"
+#include "tests/fuzz/checkpoint.h"
 
 namespace {
 
-using parley::stage::SourceTensor;
-
 void load(std::string_view file) {
   try {
-    const auto checkpoint = parley::stage::parse_ggml(std::as_bytes(std::span(file)), "fuzz");
-    for (const auto& [name, tensor] : checkpoint.tensors) {
-      constexpr int64_t kPart = 16 * SourceTensor::kReadAlignment;
-      const int64_t elements = tensor->shape().elements();
-      std::vector<float> part;
-      for (int64_t at = 0; at < elements; at += kPart) {
-        part.resize(static_cast<size_t>(std::min(kPart, elements - at)));
-        tensor->read(at, part);
-      }
-    }
+    parley::fuzz::read_all(parley::stage::parse_ggml(std::as_bytes(std::span(file)), "fuzz"));
   } catch (const parley::Error&) {
   }
 }

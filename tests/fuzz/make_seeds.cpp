@@ -96,6 +96,20 @@ void make_ssml(const fs::path& folder) {
         "Dr. Smith paid $5.00 to J. R. Jones. Why? \"Because!\"\n\nThe U.S. army.");
 }
 
+// Every type, and a shape of each kind.
+void make_npy(const fs::path& voice, const fs::path& folder) {
+  write(folder / "voice", read_file(voice, kMaxSeed));
+  const auto array = [](const std::string& type, const std::string& shape, size_t bytes) {
+    const std::string header =
+        "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }\n";
+    return std::string("\x93NUMPY\1\0", 8) + static_cast<char>(header.size()) + '\0' + header +
+           std::string(bytes, 'x');
+  };
+  write(folder / "f2", array("<f2", "(1, 3)", 6));
+  write(folder / "f4", array("<f4", "()", 4));
+  write(folder / "f8", array("<f8", "(2,)", 16));
+}
+
 void make_seeds(const fs::path& source, const fs::path& output) {
   const fs::path golden = source / "tests/stage/golden";
   fs::remove_all(output);
@@ -117,6 +131,7 @@ void make_seeds(const fs::path& source, const fs::path& output) {
   write(output / "normalizer/text",
         "Mr. O'Neil's neighbour can't pay $20 million and five cents, double oh seven (um) 3.5%");
   make_ssml(output / "ssml");
+  make_npy(source / "tests/golden/speecht5/small/voices/anna.npy", output / "npy");
 }
 
 }  // namespace

@@ -120,14 +120,6 @@ class Compress : public testing::Test {
     compress(source(), path("small"), options);
     return Model::open(path("small"));
   }
-  std::string message_of(const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  }
   void edit(const std::string& file, const std::function<void(nlohmann::json&)>& change) {
     nlohmann::json json = read_json(path(file));
     change(json);
@@ -199,7 +191,7 @@ TEST_F(Compress, KeepRulesDecideInOrder) {
 
 TEST_F(Compress, RefusesRulesThatCannotBeFollowed) {
   const auto with = [&](const std::string& pattern, TensorStorage storage) {
-    return message_of([&] { compressed({.keep = {{pattern, storage}}}); });
+    return test::error_of([&] { compressed({.keep = {{pattern, storage}}}); });
   };
   EXPECT_NE(with("no_such_layer", {}).find("names no matrix"), std::string::npos);
   EXPECT_NE(with("fc1(", {}).find("regular expression"), std::string::npos);
@@ -224,14 +216,14 @@ TEST_F(Compress, DamagedSourcesAreRefused) {
   file.seekp(-1, std::ios::end);
   file.put('\x55');
   file.close();
-  EXPECT_NE(message_of([&] { compressed({}); }).find("digest"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { compressed({}); }).find("digest"), std::string::npos);
 }
 
 TEST_F(Compress, LiesAboutStorageAreRefusedByName) {
   const auto lie = [&](const std::function<void(nlohmann::json&)>& change) {
     compress(source(), path("small"), {.weights = {Storage::kPalette4}});
     edit("small/decoder/stage.json", [&](nlohmann::json& json) { change(json["compression"]); });
-    return message_of([&] {
+    return test::error_of([&] {
       Model::open(path("small")).stage("decoder").matrix("layers.0.fc1.weight", {64, 16});
     });
   };

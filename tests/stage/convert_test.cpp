@@ -30,15 +30,6 @@ std::vector<float> values_of(const nn::Tensor& tensor) {
   return values;
 }
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 // Compares every tensor with expected.json.
 void expect_golden_weights(const Model& model, const std::string& which) {
   const nlohmann::json expected = read_json(golden("expected.json"))[which];
@@ -194,7 +185,7 @@ TEST_F(Convert, ShardedSafetensorsInBf16) {
 
   std::ofstream(source / "model.safetensors.index.json")
       << R"({"weight_map": {"a": "../sharded/model-0.safetensors"}})";
-  EXPECT_NE(message_of([&] { model(source); }), "");
+  EXPECT_NE(test::error_of([&] { model(source); }), "");
 }
 
 TEST_F(Convert, WithoutRoundingQuantizedSourcesBecomeF32) {
@@ -223,7 +214,8 @@ TEST_F(Convert, FactsThatTheSourceLacksAreOpenAisDefaults) {
 }
 
 TEST_F(Convert, OpenAiCheckpointsNeedATokenizer) {
-  EXPECT_NE(message_of([&] { model(golden("openai.pt")); }).find("--tokenizer"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { model(golden("openai.pt")); }).find("--tokenizer"),
+            std::string::npos);
 }
 
 TEST_F(Convert, MissingUnexpectedAndMisshapenTensorsAreNamed) {
@@ -232,7 +224,7 @@ TEST_F(Convert, MissingUnexpectedAndMisshapenTensorsAreNamed) {
     fs::remove_all(source);
     copy_folder(golden("huggingface"), source);
     replace_in_file(source / "config.json", old_text, new_text);
-    return message_of([&] { model(source); });
+    return test::error_of([&] { model(source); });
   };
   EXPECT_NE(refusal("\"encoder_layers\": 2", "\"encoder_layers\": 3").find("encoder.layers.2."),
             std::string::npos);
@@ -270,7 +262,7 @@ TEST_F(Convert, AnOutputMatrixOfItsOwnIsRefused) {
   write(true);
   expect_golden_weights(model(source), "narrow");
   write(false);
-  EXPECT_NE(message_of([&] { model(source); }).find("proj_out"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { model(source); }).find("proj_out"), std::string::npos);
 }
 
 TEST_F(Convert, ValuesThatF16CannotHoldAreRefused) {
@@ -293,14 +285,14 @@ TEST_F(Convert, ValuesThatF16CannotHoldAreRefused) {
   EXPECT_EQ(values_of(model(source).stage("encoder").weights().tensor("conv2.weight"))[5],
             65504.0f);
   write(70000.0f);
-  EXPECT_NE(message_of([&] { model(source); }).find("--weights f32"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { model(source); }).find("--weights f32"), std::string::npos);
   EXPECT_EQ(values_of(model(source, {.weights = WeightStorage::kF32})
                           .stage("encoder")
                           .weights()
                           .tensor("conv2.weight"))[5],
             70000.0f);
   write(std::nanf(""));
-  EXPECT_NE(message_of([&] { model(source); }).find("conv2.weight"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { model(source); }).find("conv2.weight"), std::string::npos);
 }
 
 TEST_F(Convert, InterruptedConversionsLeaveNothing) {
@@ -350,7 +342,7 @@ TEST_F(Convert, ReplacesModelFoldersAndNothingElse) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder()), {}), 1);
 
   fs::remove(destination / "model.json");
-  EXPECT_NE(message_of([&] { convert(golden("huggingface"), destination); }).find("exists"),
+  EXPECT_NE(test::error_of([&] { convert(golden("huggingface"), destination); }).find("exists"),
             std::string::npos);
   EXPECT_TRUE(fs::exists(destination / "encoder" / "stage.json"));
   std::ofstream(folder() / "file") << "precious";
@@ -361,7 +353,7 @@ TEST_F(Convert, ReplacesModelFoldersAndNothingElse) {
 TEST_F(Convert, OtherFilesAreRefusedWithAdvice) {
   const auto refusal = [&](const std::string& name, const std::string& contents) {
     std::ofstream(folder() / name) << contents;
-    return message_of([&] { model(folder() / name); });
+    return test::error_of([&] { model(folder() / name); });
   };
   EXPECT_NE(refusal("a.safetensors", "12345678").find("config.json"), std::string::npos);
   EXPECT_NE(
@@ -372,8 +364,8 @@ TEST_F(Convert, OtherFilesAreRefusedWithAdvice) {
   EXPECT_THROW(model(folder() / "absent"), Error);
   EXPECT_THROW(model(folder()), Error);  // a folder without config.json
   const Model converted = model(golden("huggingface"));
-  EXPECT_NE(message_of([&] { model(converted.path()); }).find("already"), std::string::npos);
-  EXPECT_NE(message_of([&] { model(golden("huggingface"), {.name = "../x"}); }).find("name"),
+  EXPECT_NE(test::error_of([&] { model(converted.path()); }).find("already"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { model(golden("huggingface"), {.name = "../x"}); }).find("name"),
             std::string::npos);
 }
 
@@ -383,7 +375,7 @@ TEST_F(Convert, TruncatedSourcesAreRefused) {
     for (const double fraction : {0.01, 0.3, 0.7, 0.999}) {
       std::ofstream(folder() / name)
           << whole.substr(0, static_cast<size_t>(fraction * static_cast<double>(whole.size())));
-      EXPECT_NE(message_of([&] { model(folder() / name, with_tokenizer()); }), "")
+      EXPECT_NE(test::error_of([&] { model(folder() / name, with_tokenizer()); }), "")
           << name << " " << fraction;
     }
   }

@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <functional>
 
-#include "base/error.h"
 #include "base/file.h"
 #include "stage/digest.h"
 #include "stage/ggml.h"
@@ -22,12 +20,7 @@ std::filesystem::path golden(const std::string& name) {
 }
 
 std::string error_of(std::string_view file) {
-  try {
-    parse_gguf(std::as_bytes(std::span(file)), "x.gguf");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { parse_gguf(std::as_bytes(std::span(file)), "x.gguf"); });
 }
 
 std::string bytes_of(const std::string& name) { return read_file(golden(name), 1 << 20); }

@@ -5,7 +5,6 @@
 #include <fstream>
 #include <functional>
 
-#include "base/error.h"
 #include "base/file.h"
 #include "stage/convert.h"
 #include "stage/json.h"
@@ -16,15 +15,6 @@ namespace parley::stage {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 // A copy of one of the tiny generators in tests/golden/hifigan, to be damaged.
 class HifiGanCheckpoints : public testing::Test {
@@ -39,7 +29,7 @@ class HifiGanCheckpoints : public testing::Test {
     return Model::open(folder_.path() / "model");
   }
   std::string refusal(const fs::path& source) {
-    return message_of([&] { convert(source, folder_.path() / "model"); });
+    return test::error_of([&] { convert(source, folder_.path() / "model"); });
   }
   // The refusal after `change` was made to the configuration.
   std::string refusal(const std::string& name, const std::function<void(nlohmann::json&)>& change) {
@@ -145,7 +135,7 @@ TEST_F(HifiGanCheckpoints, OfOtherModelsOfTheSameNameAreRefused) {
 }
 
 TEST_F(HifiGanCheckpoints, HaveNoTokenizer) {
-  EXPECT_NE(message_of([&] {
+  EXPECT_NE(test::error_of([&] {
               converted(copy("v2"), {.tokenizer = "tokenizer.json"});
             }).find("--tokenizer"),
             std::string::npos);

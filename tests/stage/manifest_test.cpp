@@ -17,15 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 json honest_model() {
   return json::parse(
       R"({"name": "m", "version": "1.0.0", "kind": "stt", "stages": ["encoder", "decoder"],
@@ -58,7 +49,8 @@ TEST(Manifest, NewerModelsAreRefusedWithAdvice) {
   json model = honest_model();
   model["min_runtime"] = "99.0.0";
   model["kind"] = "something new";  // what else has changed does not hide the reason
-  const std::string message = message_of([&] { parse_model_manifest(model.dump(), "model.json"); });
+  const std::string message =
+      test::error_of([&] { parse_model_manifest(model.dump(), "model.json"); });
   EXPECT_NE(message.find("99.0.0"), std::string::npos) << message;
   EXPECT_NE(message.find("update"), std::string::npos) << message;
   EXPECT_TRUE(older("0.9.10", "0.10.0", ""));
@@ -91,7 +83,7 @@ TEST(Manifest, LiesOfModelsAreRefusedByField) {
     json model = honest_model();
     model[json::json_pointer(pointer)] = value;
     const std::string message =
-        message_of([&] { parse_model_manifest(model.dump(), "model.json"); });
+        test::error_of([&] { parse_model_manifest(model.dump(), "model.json"); });
     EXPECT_EQ(message.substr(0, 10), "model.json") << pointer << " " << value;
     EXPECT_NE(message.find("'" + field + "'"), std::string::npos) << message;
   }
@@ -130,19 +122,19 @@ TEST(Manifest, LiesOfStagesAreRefusedByField) {
     json stage = honest_stage();
     stage[json::json_pointer(pointer)] = value;
     const std::string message =
-        message_of([&] { parse_stage_manifest(stage.dump(), "stage.json"); });
+        test::error_of([&] { parse_stage_manifest(stage.dump(), "stage.json"); });
     EXPECT_EQ(message.substr(0, 10), "stage.json") << pointer << " " << value;
     EXPECT_NE(message.find("'" + field + "'"), std::string::npos) << message;
   }
 }
 
 TEST(Manifest, JsonIsBounded) {
-  EXPECT_NE(message_of([] { parse_json("{\"a\":" + std::string(100'000, '['), "x"); }), "");
-  EXPECT_NE(message_of([] { parse_json("[]", "x"); }), "");
-  EXPECT_NE(message_of([] { parse_json("{\"a\": 1}", "x", {.bytes = 4}); }), "");
+  EXPECT_NE(test::error_of([] { parse_json("{\"a\":" + std::string(100'000, '['), "x"); }), "");
+  EXPECT_NE(test::error_of([] { parse_json("[]", "x"); }), "");
+  EXPECT_NE(test::error_of([] { parse_json("{\"a\": 1}", "x", {.bytes = 4}); }), "");
   std::string wide = "{\"a\":[0";
   for (int i = 0; i < 100; ++i) wide += ",0";
-  EXPECT_NE(message_of([&] { parse_json(wide + "]}", "x", {.values = 50}); }), "");
+  EXPECT_NE(test::error_of([&] { parse_json(wide + "]}", "x", {.values = 50}); }), "");
 }
 
 class OpenModel : public testing::Test {
@@ -157,7 +149,7 @@ class OpenModel : public testing::Test {
     std::ofstream(path_ / file) << contents;
   }
   std::string refusal() const {
-    return message_of([&] { Model::open(path_); });
+    return test::error_of([&] { Model::open(path_); });
   }
   const fs::path& path() const { return path_; }
 
@@ -170,18 +162,19 @@ TEST_F(OpenModel, AnswersWhatItHolds) {
   const Model model = Model::open(path());
   EXPECT_TRUE(model.has_stage("encoder"));
   EXPECT_FALSE(model.has_stage("vocoder"));
-  EXPECT_NE(message_of([&] { model.stage("vocoder"); }).find("vocoder"), std::string::npos);
-  EXPECT_NE(message_of([&] { model.file("absent"); }).find("absent"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { model.stage("vocoder"); }).find("vocoder"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { model.file("absent"); }).find("absent"), std::string::npos);
   EXPECT_THROW(model.file("../model/model.json"), Error);
   const Stage& decoder = model.stage("decoder");
-  EXPECT_NE(message_of([&] { decoder.require_kind("whisper_encoder"); }), "");
-  EXPECT_NE(message_of([&] { decoder.config_int("d_model", 17, 20); }).find("'d_model'"),
+  EXPECT_NE(test::error_of([&] { decoder.require_kind("whisper_encoder"); }), "");
+  EXPECT_NE(test::error_of([&] { decoder.config_int("d_model", 17, 20); }).find("'d_model'"),
             std::string::npos);
-  EXPECT_NE(message_of([&] { decoder.config_int("absent", 0, 20); }).find("decoder/stage.json"),
+  EXPECT_NE(test::error_of([&] { decoder.config_int("absent", 0, 20); }).find("decoder/stage.json"),
             std::string::npos);
-  EXPECT_NE(
-      message_of([&] { decoder.config_pairs("alignment_heads", 0, 0); }).find("alignment_heads"),
-      std::string::npos);
+  EXPECT_NE(test::error_of([&] {
+              decoder.config_pairs("alignment_heads", 0, 0);
+            }).find("alignment_heads"),
+            std::string::npos);
   const std::string text = inspect(model);
   for (const char* part :
        {"tiny 1.0.0, stt", "whisper_decoder", "self_keys", "0..8", "F16", "total"}) {
@@ -198,7 +191,7 @@ TEST_F(OpenModel, SizesAreCheckedOnLoadAndDigestsOnVerify) {
     file.put('\x7b');
   }
   EXPECT_EQ(refusal(), "");
-  EXPECT_NE(message_of([&] { Model::open(path()).verify(); }).find("weights.safetensors"),
+  EXPECT_NE(test::error_of([&] { Model::open(path()).verify(); }).find("weights.safetensors"),
             std::string::npos);
   fs::resize_file(weights, fs::file_size(weights) - 1);
   EXPECT_NE(refusal().find("weights.safetensors"), std::string::npos);
@@ -212,7 +205,7 @@ TEST_F(OpenModel, DamagedFoldersAreRefusedByFile) {
   EXPECT_NE(refusal().find("encoder/stage.json"), std::string::npos);
   change("encoder/stage.json", [](json& stage) { stage.erase("weights"); });
   EXPECT_EQ(refusal(), "");
-  EXPECT_NE(message_of([&] {
+  EXPECT_NE(test::error_of([&] {
               Model::open(path()).stage("encoder").weights();
             }).find("encoder/stage.json"),
             std::string::npos);

@@ -4,7 +4,6 @@
 
 #include <fstream>
 
-#include "base/error.h"
 #include "tests/support.h"
 
 namespace parley::stage {
@@ -13,12 +12,7 @@ namespace {
 using nlohmann::json;
 
 std::string refusal(const json& mel) {
-  try {
-    parse_mel_contract(mel, "stage.json: config: mel");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { parse_mel_contract(mel, "stage.json: config: mel"); });
 }
 
 // A model with two stages that have nothing but their contracts.
@@ -102,15 +96,11 @@ TEST(MelContract, AnyDifferenceIsNamedWithBothStages) {
     json mel = to_json(MelContract{});
     mel[field] = value;
     const Model model = model_of(folder.path(), to_json(MelContract{}), mel);
-    try {
-      require_same_mel(model.stage("mel_decoder"), model.stage("vocoder"));
-      ADD_FAILURE() << field;
-    } catch (const Error& error) {
-      const std::string message = error.what();
-      for (const std::string& part :
-           {field, std::string("mel_decoder"), std::string("vocoder"), value.dump()}) {
-        EXPECT_NE(message.find(part), std::string::npos) << message;
-      }
+    const std::string message = test::error_of(
+        [&] { require_same_mel(model.stage("mel_decoder"), model.stage("vocoder")); });
+    for (const std::string& part :
+         {field, std::string("mel_decoder"), std::string("vocoder"), value.dump()}) {
+      EXPECT_NE(message.find(part), std::string::npos) << message;
     }
   }
 }

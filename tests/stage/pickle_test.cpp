@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <fstream>
 
-#include "base/error.h"
+#include "tests/support.h"
 
 namespace parley::stage {
 namespace {
@@ -16,12 +16,7 @@ using namespace std::string_literals;
 Pickle load(const std::string& program) { return {std::as_bytes(std::span(program)), "test"}; }
 
 std::string refusal(const std::string& program) {
-  try {
-    load(program);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { load(program); });
 }
 
 std::string text(const std::string& value) {

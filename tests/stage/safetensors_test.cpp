@@ -29,12 +29,7 @@ Safetensors open(const std::string& file) {
 
 // The message with which `file` is refused; empty when it is accepted.
 std::string refusal(const std::string& file) {
-  try {
-    open(file);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return test::error_of([&] { open(file); });
 }
 
 TEST(Safetensors, WrittenFilesReadBack) {
@@ -129,18 +124,10 @@ TEST(Safetensors, MissingTensorsAndWrongShapesAreNamed) {
                                      R"("y":{"dtype":"I8","shape":[2,2],"data_offsets":[8,12]}})",
                                      12);
   const Safetensors file = open(text);
-  const auto message = [&](const auto& ask) -> std::string {
-    try {
-      ask();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  };
-  EXPECT_EQ(message([&] { file.tensor("z"); }), "test: has no tensor 'z'");
-  EXPECT_EQ(message([&] { file.tensor("y", {4}); }),
+  EXPECT_EQ(test::error_of([&] { file.tensor("z"); }), "test: has no tensor 'z'");
+  EXPECT_EQ(test::error_of([&] { file.tensor("y", {4}); }),
             "test: tensor 'y' has shape [2, 2], expected [4]");
-  EXPECT_EQ(message([&] { file.tensor("x"); }),
+  EXPECT_EQ(test::error_of([&] { file.tensor("x"); }),
             "test: tensor 'x' is stored as F64, which is not supported");
 }
 

@@ -24,15 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
 fs::path source(const std::string& name) {
   return test::source_path("tests/golden/speecht5/" + name);
 }
@@ -52,7 +43,7 @@ struct Copy {
     std::ofstream(path / file) << content;
   }
   std::string refusal(const ConvertOptions& options = {}) const {
-    const std::string message = message_of([&] { convert(path, model, options); });
+    const std::string message = test::error_of([&] { convert(path, model, options); });
     EXPECT_FALSE(fs::exists(model)) << message;
     return message;
   }
@@ -182,7 +173,7 @@ TEST(Voices, AreFoundByNameAndTheFirstIsTheDefault) {
   EXPECT_EQ(voice_names(stage), (std::vector<std::string>{"anna", "bert", "cleo"}));
   EXPECT_EQ(default_voice(stage), "anna");
   EXPECT_EQ(voice_vector(stage, "cleo").size(), 24u);
-  EXPECT_NE(message_of([&] { voice_vector(stage, "dora"); }).find("dora"), std::string::npos);
+  EXPECT_NE(test::error_of([&] { voice_vector(stage, "dora"); }).find("dora"), std::string::npos);
 }
 
 TEST(Voices, OfAnotherSizeAreRefused) {
@@ -201,7 +192,7 @@ TEST(Voices, CanBeExchangedInAModelFolder) {
   EXPECT_EQ(voice_names(Model::open(second).stage("voices")), std::vector<std::string>{"bert"});
   EXPECT_NO_THROW(Model::open(second).verify());
   EXPECT_EQ(voice_names(Model::open(first).stage("voices")).size(), 3u);
-  const std::string message = message_of([&] { convert(first, folder.path() / "third"); });
+  const std::string message = test::error_of([&] { convert(first, folder.path() / "third"); });
   EXPECT_NE(message.find("--voices"), std::string::npos) << message;
 }
 

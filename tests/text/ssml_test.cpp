@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "tests/support.h"
 
 namespace parley::text {
 namespace {
@@ -15,12 +15,7 @@ const EnglishSpokenForm& english() {
 std::vector<SsmlSpan> parse(std::string_view document) { return parse_ssml(document, english()); }
 
 std::string error_of(std::string_view document) {
-  try {
-    parse(document);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return test::error_of([&] { parse(document); });
 }
 
 TEST(Ssml, PausesAndRatesMakeSpans) {
