@@ -121,7 +121,6 @@ check-tidy: setup-check $(BUILD)/build.ninja
 
 # Random weights of Whisper's sizes: speed does not depend on what they say.
 BENCH_SIZES = tiny.en base.en small.en
-BENCH_VOCODERS ?= speecht5 v1
 BENCH_ISA = vnni avx2
 # whisper.cpp's whisper-bench, built by you from its repository; without it only our numbers are printed.
 WHISPER_CPP_BENCH ?= $(wildcard ../whisper.cpp/build/bin/whisper-bench)
@@ -152,16 +151,23 @@ bench-models/hifigan-%.parley/model.json:
 	$(PYTHON) bench/random_hifigan.py $* bench-models/hifigan-$*
 	$(BUILD)/parley convert bench-models/hifigan-$* -o $(@D)
 
-bench: setup-bench build bench-files $(BENCH_SIZES:%=bench-models/%.parley/model.json) \
-  $(BENCH_VOCODERS:%=bench-models/hifigan-%.parley/model.json)
+bench-models/speecht5.parley/model.json: bench-models/hifigan-speecht5.parley/model.json
+	$(PYTHON) bench/random_speecht5.py bench-models/speecht5
+	$(BUILD)/parley convert bench-models/speecht5 --vocoder bench-models/hifigan-speecht5 --voices bench-models/speecht5/voices -o $(@D)
+
+bench: bench-files bench-stt bench-tts
+
+.PHONY: bench-stt bench-tts
+bench-stt: setup-bench build $(BENCH_SIZES:%=bench-models/%.parley/model.json)
 	@for size in $(BENCH_SIZES); do \
 	  $(PYTHON) bench/compare.py bench-models/$$size.parley --program $(BUILD)/bench_stt --max-isa $(BENCH_ISA) \
 	    $(if $(WHISPER_CPP_BENCH),--whisper-bench $(WHISPER_CPP_BENCH) --peer f16=bench-models/$$size/ggml-model-f16.bin) || exit 1; \
 	done
-	@for vocoder in $(BENCH_VOCODERS); do \
-	  $(PYTHON) bench/compare_vocoder.py bench-models/hifigan-$$vocoder --model bench-models/hifigan-$$vocoder.parley \
-	    --program $(BUILD)/bench_tts || exit 1; \
-	done
+
+BENCH_TTS = $(PYTHON) bench/compare_tts.py --program $(BUILD)/bench_tts --speak $(BUILD)/speak --precision auto f32
+bench-tts: setup-bench build bench-models/speecht5.parley/model.json bench-models/hifigan-v1.parley/model.json
+	@$(BENCH_TTS) --speecht5 bench-models/speecht5 --vocoder bench-models/hifigan-speecht5 --model bench-models/speecht5.parley
+	@$(BENCH_TTS) --vocoder bench-models/hifigan-v1 --model bench-models/hifigan-v1.parley
 
 .PHONY: bench-files
 bench-files: setup-bench build

@@ -3,10 +3,11 @@
 // model (bench/README.md).
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/measure.h"
 #include "nn/isa.h"
 #include "pipeline/speech_model.h"
 
@@ -17,10 +18,9 @@ using namespace parley;
 constexpr int kSteps = 64;
 
 double milliseconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
+  const bench::Clock clock;
   work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
+  return clock.milliseconds();
 }
 
 struct Measured {
@@ -94,14 +94,8 @@ int main(int argc, char** argv) {
   nn::Precision precision = nn::Precision::kAuto;
   CLI::App app("Times forms of a speech-to-text model in turns.");
   app.add_option("models", models, "model folders")->required();
-  app.add_option("--threads", threads, "0: all processors");
+  bench::add_machine_options(app, threads, precision);
   app.add_option("--repetitions", repetitions)->check(CLI::Range(1, 1000));
-  app.add_option("--precision", precision, "auto, f32, bf16 or int8")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, nn::Precision>{{"auto", nn::Precision::kAuto},
-                                               {"f32", nn::Precision::kF32},
-                                               {"bf16", nn::Precision::kBF16},
-                                               {"int8", nn::Precision::kInt8}}));
   CLI11_PARSE(app, argc, argv);
   try {
     measure(models, precision, threads, repetitions);

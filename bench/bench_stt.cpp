@@ -1,18 +1,17 @@
 // Times the stages of a speech-to-text model: loading, the encoder, and decoder steps with 1, 5 and
 // 8 rows. Prints one JSON object (bench/README.md).
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/measure.h"
 #include "nn/isa.h"
 #include "pipeline/speech_model.h"
 
 namespace {
 
 using namespace parley;
+using bench::Clock;
 
 constexpr int kRepetitions = 5;
 constexpr int kSteps = 256;
@@ -22,17 +21,6 @@ struct StepKind {
   int rows, windows;
 };
 constexpr StepKind kStepKinds[] = {{"1", 1, 1}, {"5", 5, 1}, {"8", 8, 1}, {"8_windows", 8, 8}};
-
-class Clock {
- public:
-  double milliseconds() const {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_)
-        .count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 std::shared_ptr<const decoder::CrossState> encode(nn::Context& ctx,
                                                   const pipeline::SpeechModel& model) {
@@ -127,9 +115,7 @@ nlohmann::json measure(const std::string& path, nn::Precision precision, int thr
     }
     result["prompt_ms_256"].push_back(time_prompt(ctx, *model, shape));
   }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  result["peak_rss_bytes"] = usage.ru_maxrss * 1024;
+  result["peak_rss_bytes"] = bench::peak_rss_bytes();
   return result;
 }
 
@@ -141,13 +127,7 @@ int main(int argc, char** argv) {
   nn::Precision precision = nn::Precision::kAuto;
   CLI::App app("Times the stages of a speech-to-text model.");
   app.add_option("model", model, "model folder")->required();
-  app.add_option("--threads", threads, "0: all processors");
-  app.add_option("--precision", precision, "auto, f32, bf16 or int8")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, nn::Precision>{{"auto", nn::Precision::kAuto},
-                                               {"f32", nn::Precision::kF32},
-                                               {"bf16", nn::Precision::kBF16},
-                                               {"int8", nn::Precision::kInt8}}));
+  bench::add_machine_options(app, threads, precision);
   CLI11_PARSE(app, argc, argv);
   try {
     std::cout << measure(model, precision, threads).dump() << "\n";

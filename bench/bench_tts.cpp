@@ -1,15 +1,12 @@
 // Times the stages of a text-to-speech model, several times: a random sentence through the text
 // encoder, steps of the mel decoder, random mel frames through the vocoder. Prints one JSON object
 // (bench/README.md).
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
-#include <chrono>
-#include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "bench/measure.h"
 #include "decoder/mel_generator.h"
 #include "encoder/text_encoder.h"
 #include "nn/isa.h"
@@ -18,34 +15,17 @@
 namespace {
 
 using namespace parley;
+using bench::Clock;
 
 struct Options {
   std::string model;
   int threads = 0;
   nn::Precision precision = nn::Precision::kAuto;
   int64_t frames = 500;
-  int64_t block = 0;
+  int64_t block = vocoder::HifiGanOptions{}.block_frames;
   int64_t tokens = 100;
   int64_t steps = 200;
   int runs = 3;
-};
-
-class Clock {
- public:
-  double wall() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-  // Of all threads: what other programs do meanwhile hardly counts.
-  double cpu() const { return processor_seconds() - cpu_start_; }
-
- private:
-  static double processor_seconds() {
-    timespec now{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-  }
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  double cpu_start_ = processor_seconds();
 };
 
 std::vector<float> random_mel(int64_t frames, int64_t bands) {
@@ -72,7 +52,7 @@ void measure_acoustic(const Options& options, const stage::Model& model, nn::Con
     const nn::Scope scope(ctx);
     const Clock encoding;
     const auto cross = decoder.listen(ctx, encoder.run(ctx, tokens));
-    const double encoder_ms = 1e3 * encoding.wall();
+    const double encoder_ms = 1e3 * encoding.seconds();
     mel.begin(cross, speaker, {.seed = 1, .guard = false});
     std::vector<float> frames;
     const Clock decoding;
@@ -80,8 +60,9 @@ void measure_acoustic(const Options& options, const stage::Model& model, nn::Con
     while (steps < options.steps && mel.advance(ctx, frames)) ++steps;
     if (i < 0 || steps == 0) continue;
     result["text_encoder_ms"].push_back(encoder_ms);
-    result["mel_step_ms"].push_back(1e3 * decoding.wall() / static_cast<double>(steps));
-    result["mel_step_cpu_ms"].push_back(1e3 * decoding.cpu() / static_cast<double>(steps));
+    result["mel_step_ms"].push_back(1e3 * decoding.seconds() / static_cast<double>(steps));
+    result["mel_step_cpu_ms"].push_back(1e3 * decoding.processor_seconds() /
+                                        static_cast<double>(steps));
   }
 }
 
@@ -91,7 +72,7 @@ nlohmann::json measure(const Options& options) {
   nn::Context ctx({.threads = options.threads});
   const vocoder::HifiGan hifigan(model.stage("vocoder"), options.precision, ctx.team(),
                                  {.block_frames = options.block});
-  nlohmann::json result = {{"load_ms", 1e3 * loading.wall()},
+  nlohmann::json result = {{"load_ms", 1e3 * loading.seconds()},
                            {"model", model.name()},
                            {"digest", model.digest()},
                            {"isa", nn::name_of(nn::isa())},
@@ -108,13 +89,11 @@ nlohmann::json measure(const Options& options) {
   for (int i = 0; i < options.runs; ++i) {
     const Clock clock;
     vocoder::synthesize(ctx, hifigan, mel);
-    result["vocoder_rtf"].push_back(clock.wall() / audio);
-    result["vocoder_cpu_rtf"].push_back(clock.cpu() / audio);
+    result["vocoder_rtf"].push_back(clock.seconds() / audio);
+    result["vocoder_cpu_rtf"].push_back(clock.processor_seconds() / audio);
   }
   if (model.has_stage("mel_decoder")) measure_acoustic(options, model, ctx, result);
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  result["peak_rss_bytes"] = usage.ru_maxrss * 1024;
+  result["peak_rss_bytes"] = bench::peak_rss_bytes();
   return result;
 }
 
@@ -124,15 +103,10 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Times the stages of a text-to-speech model.");
   app.add_option("model", options.model, "model folder")->required();
-  app.add_option("--threads", options.threads, "0: all processors");
-  app.add_option("--precision", options.precision, "auto, f32 or bf16")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, nn::Precision>{{"auto", nn::Precision::kAuto},
-                                               {"f32", nn::Precision::kF32},
-                                               {"bf16", nn::Precision::kBF16}}));
+  bench::add_machine_options(app, options.threads, options.precision);
   app.add_option("--frames", options.frames, "mel frames in the utterance")
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--block-frames", options.block, "0: what the vocoder chooses");
+  app.add_option("--block-frames", options.block, "computed together");
   app.add_option("--tokens", options.tokens, "in the sentence")->check(CLI::Range(1, 1 << 14));
   app.add_option("--steps", options.steps, "of the mel decoder")->check(CLI::Range(1, 1 << 16));
   app.add_option("--runs", options.runs, "after one to warm up")->check(CLI::Range(1, 1000));

@@ -130,7 +130,7 @@ def measure(programs, runs):
     return values
 
 
-def print_report(machine_facts, programs, values, runs):
+def print_report(machine_facts, programs, values, runs, measures=MEASURES):
     print(f"{machine_facts['cpu']}, {machine_facts['cores']} cores, {' '.join(machine_facts['features'])}")
     print(
         f"{machine_facts['system']}, load average {machine_facts['load_average']:.2f} before; medians (minima) of {runs} runs"
@@ -140,7 +140,7 @@ def print_report(machine_facts, programs, values, runs):
     ours = programs[0].name if isinstance(programs[0], Parley) else None
     print("\n| | " + " | ".join(program.name for program in programs) + " |")
     print("|---" * (len(programs) + 1) + "|")
-    for name, title in MEASURES.items():
+    for name, title in measures.items():
         cells = []
         for program in programs:
             found = values[program.name].get(name)
@@ -154,9 +154,6 @@ def print_report(machine_facts, programs, values, runs):
             cells.append(cell)
         if any(cells):
             print(f"| {title} | " + " | ".join(cells) + " |")
-    for program in programs:
-        if isinstance(program, Parley):
-            print_floor(program, values[program.name])
     if ours and len(programs) > 1:
         print(f"\nx: that program's median divided by {ours}'s; above 1, {ours} is better.")
 
@@ -217,6 +214,9 @@ def main():
     facts = machine()
     values = measure(programs, arguments.runs)
     print_report(facts, programs, values, arguments.runs)
+    for program in programs:
+        if isinstance(program, Parley):
+            print_floor(program, values[program.name])
     if arguments.json:
         result = {"machine": facts, "programs": {p.name: p.about | {"values": values[p.name]} for p in programs}}
         arguments.json.write_text(json.dumps(result, indent=1) + "\n")

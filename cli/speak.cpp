@@ -142,6 +142,12 @@ int speak(SpeakArguments& a) {
   const auto model =
       load_model([&] { return pipeline::VoiceModel::load(folder, a.precision, a.threads); });
   const std::chrono::duration<double> load = std::chrono::steady_clock::now() - begun;
+  if (!model->has_vocoder() && !a.quiet) {
+    std::fprintf(stderr,
+                 "speak: %s: has no vocoder; Griffin-Lim, which sounds metallic, takes its place; "
+                 "add one: parley convert MODEL -o NEW --vocoder VOCODER\n",
+                 folder.c_str());
+  }
   check_voice(a.options.voice, *model);
   if (a.options.sample_rate == 0) {
     a.options.sample_rate =

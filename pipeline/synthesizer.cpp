@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <variant>
 
 #include "base/error.h"
 #include "decoder/mel_generator.h"
@@ -25,6 +26,13 @@ constexpr size_t kReadBytes = 4096;
 constexpr int kParagraphPause = 600;  // ms
 
 using Samples = std::vector<float>;
+using VocoderStream = std::variant<vocoder::HifiGanStream, vocoder::GriffinLimStream>;
+
+VocoderStream stream_of(const VoiceModel& model) {
+  if (const auto* hifigan = std::get_if<vocoder::HifiGan>(&model.vocoder))
+    return vocoder::HifiGanStream(*hifigan);
+  return vocoder::GriffinLimStream(std::get<vocoder::GriffinLim>(model.vocoder));
+}
 
 // Reads text and cuts it into utterances, in a thread of its own.
 class UtteranceSource {
@@ -138,7 +146,7 @@ class Speech {
         sink_(sink),
         generator_(model.decoder),
         postnet_(model.postnet),
-        vocoder_(model.vocoder) {
+        vocoder_(stream_of(model)) {
     const stage::Stage& voices = model.files.stage("voices");
     const std::string name = options.voice.empty() ? stage::default_voice(voices) : options.voice;
     speaker_ = model.decoder.speaker(ctx, stage::voice_vector(voices, name));
@@ -202,7 +210,7 @@ class Speech {
     }
     generator_.begin(std::move(cross), speaker_,
                      {.seed = options_.seed, .sentence = sentence_++, .guard = options_.guard});
-    vocoder_.reset();
+    std::visit([](auto& stream) { stream.reset(); }, vocoder_);
   }
 
   void vocode(std::vector<float>& mel, bool last) {
@@ -211,9 +219,13 @@ class Speech {
       const Stopwatch watch(timings_.vocoder);
       const int64_t n_mels = model_.mel.n_mels;
       const auto frames = static_cast<int64_t>(mel.size()) / n_mels;
-      if (frames > 0)
-        vocoder_.push(ctx_, nn::Tensor(mel.data(), {frames, n_mels}, nn::DType::kF32), samples);
-      if (last) vocoder_.finish(ctx_, samples);
+      const nn::Tensor rows(mel.data(), {frames, n_mels}, nn::DType::kF32);
+      std::visit(
+          [&](auto& stream) {
+            if (frames > 0) stream.push(ctx_, rows, samples);
+            if (last) stream.finish(ctx_, samples);
+          },
+          vocoder_);
     }
     if (stretch_ && !samples.empty()) {
       Samples stretched;
@@ -249,7 +261,7 @@ class Speech {
   SampleSink& sink_;
   decoder::MelGenerator generator_;
   decoder::PostnetStream postnet_;
-  vocoder::HifiGanStream vocoder_;
+  VocoderStream vocoder_;
   std::vector<float> speaker_;
   std::optional<dsp::TimeStretch> stretch_;  // of the utterance, when its tempo is not 1
   std::optional<dsp::Resampler> resampler_;

@@ -27,14 +27,23 @@ stage::Model open_voice(const std::filesystem::path& folder) {
   };
   require("text_encoder", "");
   require("mel_decoder", "");
-  require("vocoder", "add one: parley convert MODEL -o NEW --vocoder VOCODER");
   require("voices", "add some: parley convert MODEL -o NEW --voices XVECTORS");
   files.stage("text_encoder").require_kind(stage::kTextEncoderKind);
   files.stage("mel_decoder").require_kind(stage::kMelDecoderKind);
-  files.stage("vocoder").require_kind(stage::kHifiGanKind);
   files.stage("voices").require_kind(stage::kVoicesKind);
-  stage::require_same_mel(files.stage("mel_decoder"), files.stage("vocoder"));
+  if (files.has_stage("vocoder")) {
+    files.stage("vocoder").require_kind(stage::kHifiGanKind);
+    stage::require_same_mel(files.stage("mel_decoder"), files.stage("vocoder"));
+  }
   return files;
+}
+
+std::variant<vocoder::HifiGan, vocoder::GriffinLim> load_vocoder(const stage::Model& files,
+                                                                 const stage::MelContract& mel,
+                                                                 nn::Precision precision,
+                                                                 nn::ThreadTeam& team) {
+  if (!files.has_stage("vocoder")) return vocoder::GriffinLim(mel);
+  return vocoder::HifiGan(files.stage("vocoder"), precision, team);
 }
 
 void check_fit(const VoiceModel& model) {
@@ -48,6 +57,14 @@ void check_fit(const VoiceModel& model) {
   }
   if (model.decoder.n_mels() != model.mel.n_mels)
     throw Error(where, "the mel decoder makes frames of another size than its mel says");
+  const int64_t voice_size = stage::voice_size(model.files.stage("voices"));
+  if (voice_size != model.decoder.speaker_size()) {
+    throw Error(where,
+                "its voices are vectors of " + std::to_string(voice_size) +
+                    " numbers; the mel decoder takes " +
+                    std::to_string(model.decoder.speaker_size()),
+                "exchange them: parley convert MODEL -o NEW --voices XVECTORS");
+  }
 }
 
 }  // namespace
@@ -78,10 +95,10 @@ std::shared_ptr<const VoiceModel> VoiceModel::load(const std::filesystem::path& 
   encoder::TextEncoder encoder(files.stage("text_encoder"), precision, team);
   decoder::MelDecoder decoder(files.stage("mel_decoder"), precision, team);
   decoder::Postnet postnet(files.stage("mel_decoder"), precision, team);
-  vocoder::HifiGan vocoder(files.stage("vocoder"), precision, team);
+  const stage::MelContract mel = stage::mel_contract(files.stage("mel_decoder"));
+  auto vocoder = load_vocoder(files, mel, precision, team);
   maker.join();
   if (error) std::rethrow_exception(error);
-  const stage::MelContract mel = stage::mel_contract(files.stage("mel_decoder"));
   auto model = std::make_shared<VoiceModel>(VoiceModel{.files = std::move(files),
                                                        .precision = precision,
                                                        .mel = mel,

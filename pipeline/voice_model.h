@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "decoder/mel_decoder.h"
@@ -14,6 +15,7 @@
 #include "stage/model.h"
 #include "text/sentence_piece.h"
 #include "text/spoken_form.h"
+#include "vocoder/griffin_lim.h"
 #include "vocoder/hifigan.h"
 
 namespace parley::pipeline {
@@ -28,8 +30,11 @@ struct VoiceModel {
   encoder::TextEncoder encoder;
   decoder::MelDecoder decoder;
   decoder::Postnet postnet;
-  vocoder::HifiGan vocoder;
+  std::variant<vocoder::HifiGan, vocoder::GriffinLim> vocoder;
 
+  // False: the folder has no stage "vocoder", and Griffin-Lim takes its place: metallic, and heard
+  // only when a sentence is complete.
+  bool has_vocoder() const { return std::holds_alternative<vocoder::HifiGan>(vocoder); }
   int sample_rate() const { return static_cast<int>(mel.sample_rate); }
   // The end of a sentence included.
   std::vector<int32_t> tokens_of(const std::string& spoken) const;

@@ -129,8 +129,10 @@ std::vector<std::string> voice_names(const Stage& stage) {
 
 std::string default_voice(const Stage& stage) { return stage.config_string("default"); }
 
+int64_t voice_size(const Stage& stage) { return stage.config_int(kSizeField, 1, kMaxSize); }
+
 std::vector<float> voice_vector(const Stage& stage, const std::string& name) {
-  const int64_t size = stage.config_int(kSizeField, 1, kMaxSize);
+  const int64_t size = voice_size(stage);
   if (!stage.weights().contains(name)) {
     throw Error(stage.where(), "there is no voice '" + name + "'", "--list-voices shows all");
   }

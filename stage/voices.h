@@ -31,6 +31,7 @@ void write_voices(const FolderWriter& folder, const std::vector<Voice>& voices);
 // The voices of a stage of kind "voices". Throws Error.
 std::vector<std::string> voice_names(const Stage& stage);
 std::string default_voice(const Stage& stage);
+int64_t voice_size(const Stage& stage);  // numbers in a vector
 std::vector<float> voice_vector(const Stage& stage, const std::string& name);
 
 }  // namespace parley::stage

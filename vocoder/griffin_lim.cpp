@@ -123,6 +123,7 @@ GriffinLim::GriffinLim(const stage::MelContract& mel, const GriffinLimOptions& o
 GriffinLim::~GriffinLim() = default;
 GriffinLim::GriffinLim(GriffinLim&&) noexcept = default;
 
+int64_t GriffinLim::n_mels() const { return plan_->mel.n_mels; }
 int64_t GriffinLim::hop_length() const { return plan_->mel.hop_length; }
 
 std::vector<float> GriffinLim::synthesize(nn::Context& ctx, const nn::Tensor& mel) const {
@@ -170,6 +171,19 @@ void GriffinLim::analyze(std::span<const float> samples, const nn::Tensor& mel) 
       value = plan_->mel.log == "ln" ? std::log(value) : std::log10(value);
     }
   }
+}
+
+void GriffinLimStream::push(nn::Context& /*ctx*/, const nn::Tensor& mel,
+                            std::vector<float>& /*samples*/) {
+  for (int64_t t = 0; t < mel.rows(); ++t)
+    mel_.insert(mel_.end(), mel.row(t), mel.row(t) + vocoder_.n_mels());
+}
+
+void GriffinLimStream::finish(nn::Context& ctx, std::vector<float>& samples) {
+  const auto frames = static_cast<int64_t>(mel_.size()) / vocoder_.n_mels();
+  const nn::Tensor mel(mel_.data(), {frames, vocoder_.n_mels()}, nn::DType::kF32);
+  for (const float sample : vocoder_.synthesize(ctx, mel))
+    samples.push_back(std::clamp(sample, -1.f, 1.f));
 }
 
 }  // namespace parley::vocoder

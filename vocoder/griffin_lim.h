@@ -27,6 +27,7 @@ class GriffinLim {
   ~GriffinLim();
   GriffinLim(GriffinLim&&) noexcept;
 
+  int64_t n_mels() const;
   int64_t hop_length() const;
 
   // A whole utterance: log-mel f32 [frames, n_mels], frame t in the middle of samples t * hop and
@@ -40,6 +41,23 @@ class GriffinLim {
  private:
   struct Plan;
   std::unique_ptr<const Plan> plan_;
+};
+
+// The same calls as HifiGanStream, for one utterance: its samples, in [-1, 1], all come at its end.
+class GriffinLimStream {
+ public:
+  explicit GriffinLimStream(const GriffinLim& vocoder) : vocoder_(vocoder) {}
+
+  // mel: f32 [frames, n_mels]. Appends nothing to `samples` yet.
+  void push(nn::Context& ctx, const nn::Tensor& mel, std::vector<float>& samples);
+  // No more frames come: appends frames * hop_length() samples.
+  void finish(nn::Context& ctx, std::vector<float>& samples);
+  // Ready for another utterance.
+  void reset() { mel_.clear(); }
+
+ private:
+  const GriffinLim& vocoder_;  // which must outlive it
+  std::vector<float> mel_;     // [frames, n_mels]
 };
 
 }  // namespace parley::vocoder

@@ -14,9 +14,6 @@ using nn::Tensor;
 
 namespace {
 
-// Rows of the first level in a block, below which its weights (half of all the memory that a block
-// reads) are the limit.
-constexpr int64_t kFirstLevelRows = 240;
 // A slice's transformed rows (convolution.h) stay in the cache; many slices keep many threads busy.
 constexpr int64_t kMaxSliceRows = 240;
 // Elements of a line in a step. Many channels have weights that leave the cache in every step, and
@@ -311,8 +308,8 @@ HifiGan::Network::Network(const stage::Stage& stage, nn::Precision precision, nn
   if (mel.hop_length != dims.hop_length() || mel.n_mels != dims.model_in_dim)
     throw Error(stage.name(),
                 "its mel contract has another hop or number of bands than its layers");
-  const int64_t automatic = (kFirstLevelRows + dims.upsample_rates[0] - 1) / dims.upsample_rates[0];
-  block_frames = options.block_frames > 0 ? options.block_frames : automatic;
+  if (options.block_frames < 1) throw Error("vocoder", "block_frames must be at least 1");
+  block_frames = options.block_frames;
   if (dims.normalize_before) {
     const stage::LayerReader read(stage.weights(), team);
     mean = read.f32("mean", {dims.model_in_dim});

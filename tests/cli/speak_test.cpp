@@ -230,9 +230,27 @@ TEST(Speak, ModelsThatCannotBeLoadedHaveCode3) {
     const fs::path weights = damaged / stage / "weights.safetensors";
     fs::resize_file(weights, fs::file_size(weights) - 1);
     EXPECT_EQ(with_model(damaged), 3) << stage;
+    fs::copy(v.path("voice") + "/" + stage + "/weights.safetensors", weights,
+             fs::copy_options::overwrite_existing);
+    std::ofstream(damaged / stage / "stage.json") << R"({"kind": "hifigan", "config": {}})";
+    EXPECT_EQ(with_model(damaged), 3) << stage;
     fs::remove_all(damaged / stage);
     EXPECT_EQ(with_model(damaged), 3) << stage;
   }
+}
+
+TEST(Speak, WithoutAVocoderGriffinLimSpeaksAndSaysSo) {
+  const Voice v;
+  stage::convert(source_path("tests/golden/speecht5/small"), v.path("mute"),
+                 {.voices = source_path("tests/golden/speecht5/small/voices")});
+  const Outcome outcome = run_to_end({PARLEY_SPEAK, "-m", v.path("mute"), "--raw", "Go."});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_GT(outcome.out.size(), 1000u);
+  EXPECT_NE(outcome.err.find("has no vocoder"), std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  const Outcome quiet = run_to_end({PARLEY_SPEAK, "-m", v.path("mute"), "--raw", "--quiet", "Go."});
+  EXPECT_EQ(quiet.out, outcome.out);
+  EXPECT_EQ(quiet.err, "");
 }
 
 TEST(Speak, HostileTextIsSpokenOrRefused) {

@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 
 #include "base/error.h"
 #include "stage/convert.h"
+#include "stage/voices.h"
 #include "tests/golden/golden_voice.h"
 
 namespace parley::pipeline {
@@ -116,6 +118,43 @@ TEST(Synthesizer, SpeaksWhileTheTextStillComes) {
   EXPECT_EQ(part, 2);
 }
 
+// Text without an end is read no further ahead of what is spoken than the queue holds.
+TEST(Synthesizer, EndlessTextIsSpokenAsItIsRead) {
+  Synthesizer synthesizer(voice().model, 2);
+  std::stop_source stop;
+  std::atomic<size_t> bytes_read = 0;
+  size_t samples_written = 0;
+  const auto endless = [&](std::span<char> buffer, const std::stop_token&) {
+    const std::string_view text = "Go. Then on and on! ";
+    for (size_t i = 0; i < buffer.size(); ++i) buffer[i] = text[(bytes_read + i) % text.size()];
+    bytes_read += buffer.size();
+    return buffer.size();
+  };
+  const auto listen = [&](std::span<const float> samples) {
+    samples_written += samples.size();
+    if (samples_written > 5 * 16000) stop.request_stop();
+  };
+  EXPECT_THROW(synthesizer.speak(endless, listen, {}, {}, stop.get_token()), Stopped);
+  EXPECT_GE(synthesizer.timings().sentences, 2);
+  EXPECT_LE(bytes_read, 16384u);
+}
+
+// 100,000 letters without a space are one sentence in as many pieces as the model needs.
+TEST(Synthesizer, AWordWithoutAnEndIsSpokenInPieces) {
+  Synthesizer synthesizer(voice().model, 2);
+  std::stop_source stop;
+  size_t samples_written = 0;
+  EXPECT_THROW(synthesizer.speak(
+                   pieces_of(std::string(100'000, 'a'), 4096),
+                   [&](std::span<const float> samples) {
+                     samples_written += samples.size();
+                     if (samples_written > 10 * 16000) stop.request_stop();
+                   },
+                   {.sentence_pause_ms = 0}, {}, stop.get_token()),
+               Stopped);
+  EXPECT_GT(samples_written, 0u);
+}
+
 TEST(Synthesizer, ASentenceIsWrittenInParts) {
   std::vector<size_t> sizes;
   Synthesizer synthesizer(voice().model, 2);
@@ -205,26 +244,17 @@ TEST(Synthesizer, ASilentReaderDoesNotKeepItFromStopping) {
 TEST(VoiceModel, StagesThatAreMissingOrDoNotFitAreRefused) {
   const test::TemporaryFolder folder;
   const auto small = test::source_path("tests/golden/speecht5/small");
-  const auto refusal = [](const std::filesystem::path& path) -> std::string {
-    try {
-      VoiceModel::load(path, nn::Precision::kF32, 1);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+  const auto refusal = [](const std::filesystem::path& path) {
+    return test::error_of([&] { VoiceModel::load(path, nn::Precision::kF32, 1); });
   };
-  stage::convert(small, folder.path() / "mute", {.voices = small / "voices"});
-  EXPECT_NE(refusal(folder.path() / "mute").find("--vocoder"), std::string::npos);
   const auto vocoder = test::source_path("tests/golden/hifigan/speecht5");
   stage::convert(small, folder.path() / "nobody", {.vocoder = vocoder});
   EXPECT_NE(refusal(folder.path() / "nobody").find("--voices"), std::string::npos);
-  try {  // another mel: already at conversion
+  const std::string other = test::error_of([&] {  // another mel: already at conversion
     stage::convert(small, folder.path() / "other",
                    {.vocoder = test::source_path("tests/golden/hifigan/v1")});
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("does not fit"), std::string::npos) << error.what();
-  }
+  });
+  EXPECT_NE(other.find("does not fit"), std::string::npos) << other;
   // and when a stage was exchanged by hand
   const std::filesystem::path mixed = folder.path() / "mixed";
   std::filesystem::copy(voice().path, mixed, std::filesystem::copy_options::recursive);
@@ -232,6 +262,34 @@ TEST(VoiceModel, StagesThatAreMissingOrDoNotFitAreRefused) {
   std::filesystem::remove_all(mixed / "vocoder");
   std::filesystem::copy(folder.path() / "v1" / "vocoder", mixed / "vocoder");
   EXPECT_NE(refusal(mixed).find("does not fit"), std::string::npos) << refusal(mixed);
+  // Voices of another speaker network, exchanged by hand.
+  const std::filesystem::path foreign = folder.path() / "foreign";
+  std::filesystem::copy(voice().path, foreign, std::filesystem::copy_options::recursive);
+  const stage::FolderWriter voices(folder.path() / "voices", "none");
+  stage::write_voices(voices, {{"dora", std::vector<float>(3, 1.f)}});
+  std::filesystem::remove_all(foreign / "voices");
+  std::filesystem::copy(voices.path() / "voices", foreign / "voices");
+  EXPECT_NE(refusal(foreign).find("vectors of 3 numbers"), std::string::npos) << refusal(foreign);
+}
+
+// Without the stage "vocoder" Griffin-Lim speaks: the same frames, other samples.
+TEST(VoiceModel, GriffinLimTakesThePlaceOfAMissingVocoder) {
+  const test::TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "mute";
+  const auto small = test::source_path("tests/golden/speecht5/small");
+  stage::convert(small, path, {.weights = stage::WeightStorage::kF32, .voices = small / "voices"});
+  test::speak_longer(path);
+  const auto mute = VoiceModel::load(path, nn::Precision::kF32, 2);
+  EXPECT_FALSE(mute->has_vocoder());
+  EXPECT_TRUE(voice().model->has_vocoder());
+  Synthesizer synthesizer(mute, 2);
+  const std::vector<float> samples = speak(synthesizer, kText);
+  const std::vector<float> by_hifigan = say(kText);
+  EXPECT_EQ(samples.size(), by_hifigan.size());
+  EXPECT_NE(samples, by_hifigan);
+  EXPECT_EQ(speak(synthesizer, kText), samples);
+  for (const float sample : samples) ASSERT_LE(std::abs(sample), 1.f);
+  EXPECT_EQ(list_voices(path).size(), 3u);
 }
 
 TEST(VoiceModel, VoicesAreListedDefaultFirst) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -88,6 +89,40 @@ TEST(GriffinLim, RepeatsItselfWithTheSameSeed) {
   const auto once = GriffinLim(mel, options).synthesize(ctx, frames.tensor);
   EXPECT_EQ(once, GriffinLim(mel, options).synthesize(ctx, frames.tensor));
   EXPECT_NE(once, GriffinLim(mel, {.iterations = 2, .seed = 6}).synthesize(ctx, frames.tensor));
+}
+
+TEST(GriffinLim, AStreamGivesTheUtteranceAtItsEnd) {
+  const stage::MelContract mel;
+  Spectrogram frames(mel);
+  const GriffinLim griffin_lim(mel, {.iterations = 2});
+  griffin_lim.analyze(voice(mel), frames.tensor);
+  nn::Context ctx({.threads = 1});
+  const std::vector<float> whole = griffin_lim.synthesize(ctx, frames.tensor);
+  GriffinLimStream stream(griffin_lim);
+  for (const int64_t chunk : {1, 7, 60}) {
+    std::vector<float> samples;
+    for (int64_t begin = 0; begin < kFrames; begin += chunk)
+      stream.push(ctx, frames.tensor.slice_rows(begin, std::min(chunk, kFrames - begin)), samples);
+    EXPECT_TRUE(samples.empty());
+    stream.finish(ctx, samples);
+    EXPECT_EQ(samples, whole) << chunk;
+    stream.reset();
+  }
+}
+
+TEST(GriffinLim, AStreamClipsWhatIsTooLoud) {
+  const stage::MelContract mel;
+  Spectrogram frames(mel);
+  std::fill(frames.values.begin(), frames.values.end(), 3.f);
+  const GriffinLim griffin_lim(mel, {.iterations = 1});
+  nn::Context ctx({.threads = 1});
+  GriffinLimStream stream(griffin_lim);
+  std::vector<float> samples;
+  stream.push(ctx, frames.tensor, samples);
+  stream.finish(ctx, samples);
+  const auto [low, high] = std::minmax_element(samples.begin(), samples.end());
+  EXPECT_EQ(*low, -1.f);
+  EXPECT_EQ(*high, 1.f);
 }
 
 TEST(GriffinLim, SilenceIsSilent) {

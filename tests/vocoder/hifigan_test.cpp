@@ -33,7 +33,8 @@ struct Golden {
     return stage::Model::open(target);
   }
 
-  HifiGan vocoder(Precision precision = Precision::kF32, int64_t block_frames = 0) {
+  HifiGan vocoder(Precision precision = Precision::kF32,
+                  int64_t block_frames = HifiGanOptions{}.block_frames) {
     return {model.stage("vocoder"), precision, team, {.block_frames = block_frames}};
   }
   Tensor mel() const { return expected.tensor("mel"); }
