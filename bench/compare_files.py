@@ -30,7 +30,7 @@ class Process:
 
     def run(self):
         start = time.monotonic()
-        done = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
         if done.returncode != 0:
             raise SystemExit(f"{self.name}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         return time.monotonic() - start, done.stdout
