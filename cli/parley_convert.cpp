@@ -45,10 +45,15 @@ int run_convert(const ConvertArguments& arguments) {
                   .tokenizer = arguments.tokenizer,
                   .vocoder = arguments.vocoder,
                   .voices = arguments.voices,
-                  .progress = [&](const stage::ConvertProgress& progress) {
-                    if (interrupted()) throw Stopped();
-                    bar.show(progress.done_bytes, progress.total_bytes, progress.tensor);
-                  }});
+                  .progress =
+                      [&](const stage::ConvertProgress& progress) {
+                        if (interrupted()) throw Stopped();
+                        bar.show(progress.done_bytes, progress.total_bytes, progress.tensor);
+                      },
+                  .notice =
+                      [&](const std::string& notice) {
+                        if (!arguments.quiet) print_error("parley", notice);
+                      }});
   return kAllGood;
 }
 

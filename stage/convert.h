@@ -29,6 +29,8 @@ struct ConvertOptions {
   std::filesystem::path vocoder = {};
   std::filesystem::path voices = {};
   std::function<void(const ConvertProgress&)> progress = {};
+  // Told what the source lacks although it converts, in a sentence that begins with its name.
+  std::function<void(const std::string&)> notice = {};
 };
 
 // Converts a checkpoint to a model folder (docs/formats.md). Sources:

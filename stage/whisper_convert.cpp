@@ -1,6 +1,8 @@
 #include "stage/whisper_convert.h"
 
 #include <cstring>
+#include <string_view>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -35,12 +37,29 @@ WhisperCheckpoint open_checkpoint(const fs::path& source) {
                             "ggml-*.bin files of whisper.cpp, and GGUF files");
 }
 
+// How many tokens stand for the same bytes as another: some writers of ggml files put U+FFFD where
+// a token's bytes are no whole characters.
+size_t count_lost(const std::vector<std::string>& vocabulary) {
+  std::unordered_map<std::string_view, size_t> counts;
+  for (const std::string& token : vocabulary) ++counts[token];
+  size_t lost = 0;
+  for (const auto& [token, count] : counts) lost += count > 1 ? count : 0;
+  return lost;
+}
+
 text::Tokenizer open_tokenizer(const fs::path& source, const WhisperCheckpoint& checkpoint,
-                               const fs::path& option) {
+                               const ConvertOptions& options) {
+  const fs::path& option = options.tokenizer;
   const auto vocab_size = static_cast<int>(checkpoint.dims.vocab_size);
   text::Tokenizer tokenizer = [&] {
     if (!option.empty()) return text::Tokenizer::from_path(option, vocab_size);
     if (!checkpoint.vocabulary.empty()) {
+      const size_t lost = count_lost(checkpoint.vocabulary);
+      if (lost > 0 && options.notice) {
+        options.notice(checkpoint.where + ": the bytes of " + std::to_string(lost) +
+                       " tokens are lost; for text beyond ASCII name the model's tokenizer.json, "
+                       ".tiktoken file or folder with --tokenizer");
+      }
       return text::Tokenizer::from_ranks(checkpoint.vocabulary, vocab_size, checkpoint.where);
     }
     if (fs::is_directory(source)) return text::Tokenizer::from_folder(source, vocab_size);
@@ -65,7 +84,7 @@ ModelManifest convert_whisper(const fs::path& source, const FolderWriter& folder
   const auto encoder_tensors = weights.plan("encoder", whisper_encoder_tensors(dims));
   const auto decoder_tensors = weights.plan("decoder", whisper_decoder_tensors(dims));
   weights.check_all_taken();
-  const text::Tokenizer tokenizer = open_tokenizer(source, checkpoint, options.tokenizer);
+  const text::Tokenizer tokenizer = open_tokenizer(source, checkpoint, options);
   const nlohmann::json facts = generation_facts(checkpoint.generation, dims, tokenizer,
                                                 digest_of(checkpoint.files), checkpoint.where);
 

@@ -408,7 +408,11 @@ TEST_F(Convert, PilotFromBothFormsAgreesWithinQuantization) {
   const auto pilot = test::shared_path("models/pilot-en");
   if (!pilot) GTEST_SKIP() << test::kNoShared;
   const Model exact = model(*pilot);
-  const Model quantized = model(*pilot / "ggml-model-q8_0.bin");
+  std::string notice;
+  ConvertOptions noticed;
+  noticed.notice = [&](const std::string& told) { notice = told; };
+  const Model quantized = model(*pilot / "ggml-model-q8_0.bin", noticed);
+  EXPECT_NE(notice.find("340 tokens are lost"), std::string::npos) << notice;
   double worst = 0;
   for (const char* stage : {"encoder", "decoder"}) {
     const Safetensors& a = exact.stage(stage).weights();
