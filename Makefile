@@ -129,6 +129,8 @@ WHISPER_CPP_BENCH ?= $(wildcard ../whisper.cpp/build/bin/whisper-bench)
 BENCH_CORPORA ?= $(wildcard ../shared/corpus/commands ../shared/corpus/an4)
 BENCH_PILOT ?= $(wildcard ../shared/models/pilot-en)
 WHISPER_CPP_CLI ?= $(wildcard ../whisper.cpp/build/bin/whisper-cli)
+# Built with WHISPER_SDL2.
+WHISPER_CPP_STREAM ?= $(wildcard ../whisper.cpp/build/bin/whisper-stream)
 SHORT_FILES = $(foreach i,$(shell seq 20),bench-models/short-$(i).wav)
 # $(call compare_files,NAME,HUGGING_FACE_FOLDER,GGML,FILES)
 compare_files = $(PYTHON) bench/compare_files.py bench-models/$(1).parley $(4) --program $(BUILD)/transcribe --python $(PYTHON) \
@@ -155,7 +157,7 @@ bench-models/speecht5.parley/model.json: bench-models/hifigan-speecht5.parley/mo
 	$(PYTHON) bench/random_speecht5.py bench-models/speecht5
 	$(BUILD)/parley convert bench-models/speecht5 --vocoder bench-models/hifigan-speecht5 --voices bench-models/speecht5/voices -o $(@D)
 
-bench: bench-files bench-stt bench-tts
+bench: bench-files bench-live bench-stt bench-tts
 
 .PHONY: bench-stt bench-tts
 bench-stt: setup-bench build $(BENCH_SIZES:%=bench-models/%.parley/model.json)
@@ -179,6 +181,21 @@ else
 	@$(call compare_files,pilot-en,$(BENCH_PILOT),$(BENCH_PILOT)/ggml-model-q8_0.bin,bench-models/ten.wav)
 	@$(call compare_files,pilot-en,$(BENCH_PILOT),$(BENCH_PILOT)/ggml-model-q8_0.bin,$(SHORT_FILES))
 	@$(call compare_files,base.en,bench-models/base.en,bench-models/base.en/ggml-model-f16.bin,bench-models/ten.wav) --runs 1
+endif
+
+bench-models/two.wav:
+	$(PYTHON) bench/make_recording.py $(BENCH_CORPORA) --minutes 2 -o $@
+
+# At its own speed: two minutes for each program.
+.PHONY: bench-live
+bench-live: setup-bench build
+ifeq ($(and $(BENCH_CORPORA),$(BENCH_PILOT)),)
+	@echo 'Live is left out: it needs BENCH_CORPORA (folders with a manifest.tsv) and BENCH_PILOT (a checkpoint)'
+else
+	@$(MAKE) --no-print-directory bench-models/two.wav bench-models/pilot-en.parley/model.json
+	@$(BUILD)/bench_live bench-models/pilot-en.parley bench-models/two.wav --beam 1
+	@$(PYTHON) bench/compare_live.py bench-models/pilot-en.parley bench-models/two.wav --program $(BUILD)/transcribe \
+	  $(if $(WHISPER_CPP_STREAM),--whisper-stream $(WHISPER_CPP_STREAM) --ggml $(BENCH_PILOT)/ggml-model-q8_0.bin)
 endif
 
 install: build

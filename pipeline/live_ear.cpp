@@ -11,7 +11,6 @@ namespace parley::pipeline {
 namespace {
 
 constexpr int64_t kMinPartial = 3 * dsp::kSampleRate / 10;  // samples of a window worth a text
-constexpr size_t kMaxPlayed = 10 * dsp::kSampleRate;        // that wait to be heard
 
 double seconds(int64_t samples) { return static_cast<double>(samples) / dsp::kSampleRate; }
 
@@ -95,25 +94,22 @@ void LiveEar::flush_at_frame_end() {
   end_utterance();
 }
 
-// Of what is played, as much as is heard meanwhile: a frame, of silence when nothing is played.
+// What was played when the next frame was recorded.
 void LiveEar::hear_played() {
   if (!options_.front_end->echo_cancellation) return;
-  Frame frame{};
+  Frame frame;
   {
     const std::lock_guard lock(played_mutex_);
-    const auto count = static_cast<ptrdiff_t>(std::min(kFrame, played_.size()));
-    std::copy_n(played_.begin(), count, frame.begin());
-    played_.erase(played_.begin(), played_.begin() + count);
+    played_.take(cutter_.position(), frame);
   }
   front_end_->played(frame);
 }
 
 void LiveEar::played(std::span<const float> samples) {
   if (!options_.front_end || !options_.front_end->echo_cancellation) return;
+  const int64_t now = intake_.position() + std::llround(options_.echo_delay * dsp::kSampleRate);
   const std::lock_guard lock(played_mutex_);
-  const size_t room = kMaxPlayed - std::min(kMaxPlayed, played_.size());
-  samples = samples.first(std::min(room, samples.size()));
-  played_.insert(played_.end(), samples.begin(), samples.end());
+  played_.push(samples, now);
 }
 
 void LiveEar::end_utterance() {

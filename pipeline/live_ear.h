@@ -16,6 +16,7 @@
 #include "pipeline/live_event.h"
 #include "pipeline/live_intake.h"
 #include "pipeline/live_session.h"
+#include "pipeline/played_sound.h"
 #include "pipeline/window_cutter.h"
 
 namespace parley::pipeline {
@@ -82,7 +83,7 @@ class LiveEar {
   int64_t partial_end_ = 0;  // samples seen by the last partial text
   std::atomic<bool> partial_wanted_ = true;
   std::mutex played_mutex_;
-  std::vector<float> played_;
+  PlayedSound played_;
   double vad_seconds_ = 0;
   double frontend_seconds_ = 0;
 };

@@ -41,6 +41,7 @@ bool LiveIntake::add(Piece piece) {
     waiting_ += piece.count;
   }
   if (closed_) return false;
+  position_ += piece.count;
   const bool repeats = !pieces_.empty() && pieces_.back().kind == piece.kind;
   if (repeats && piece.kind != Kind::kSamples) {
     pieces_.back().count += piece.count;  // nothing but its length and its time matters
@@ -82,6 +83,11 @@ void LiveIntake::abort() {
   pieces_.clear();
   waiting_ = 0;
   changed_.notify_all();
+}
+
+int64_t LiveIntake::position() {
+  const std::lock_guard lock(mutex_);
+  return position_;
 }
 
 std::optional<LiveIntake::Piece> LiveIntake::take() {

@@ -48,6 +48,9 @@ class LiveIntake {
   // As close(), and what waits is forgotten.
   void abort();
 
+  // Samples brought so far, gaps included: where the stream is.
+  int64_t position();
+
   // Waits for the next piece; nothing at the end.
   std::optional<Piece> take();
 
@@ -60,7 +63,8 @@ class LiveIntake {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Piece> pieces_;
-  int64_t waiting_ = 0;  // samples in pieces_
+  int64_t waiting_ = 0;   // samples in pieces_
+  int64_t position_ = 0;  // end of the last piece
   bool closed_ = false;
 };
 

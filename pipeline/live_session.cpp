@@ -49,6 +49,9 @@ const LiveOptions& checked(const LiveOptions& options) {
   if (!(options.partial_interval >= 0 && options.partial_interval <= 3600))
     throw Error("partial interval", "cannot be " + std::to_string(options.partial_interval) + " s",
                 "give 0 to 3600");
+  if (!(options.echo_delay >= 0 && options.echo_delay <= 10))
+    throw Error("echo delay", "cannot be " + std::to_string(options.echo_delay) + " s",
+                "give 0 to 10");
   return options;
 }
 

@@ -22,6 +22,9 @@ struct LiveOptions {
   double queue_seconds = 30;      // of audio that may wait
   double partial_interval = 0.5;  // seconds of new audio between partial texts; 0: none
   std::optional<dsp::VoiceFrontEndOptions> front_end = {};
+  // Seconds from played() to the echo in what is pushed: what the sound devices hold back. Rather
+  // too little: the canceller finds another 0.1 s within a second of sound, but 0.3 s only in 20.
+  double echo_delay = 0;
   int threads = 0;  // of the computing team; 0: all processors
 };
 
@@ -49,7 +52,8 @@ class LiveSession {
   bool push(std::span<const float> samples);
   // Samples that the source lost (a microphone that was away): told as an overrun, and times go on.
   void missed(int64_t samples);
-  // What the same machine plays, as it is played: 16 kHz mono. For the front end's echo
+  // What the same machine plays, just before it does: 16 kHz mono. It is laid beside the samples
+  // that are pushed next, however long those wait to be heard. For the front end's echo
   // cancellation; without that it is ignored. From any one thread.
   void played(std::span<const float> samples);
 

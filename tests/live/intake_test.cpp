@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "pipeline/live_intake.h"
+#include "pipeline/played_sound.h"
 
 namespace parley::pipeline {
 namespace {
@@ -73,6 +74,41 @@ TEST(LiveIntake, AbortEndsBothSides) {
   source.join();
   EXPECT_FALSE(intake.take());
   EXPECT_FALSE(intake.flush());
+}
+
+TEST(LiveIntake, KnowsWhereTheStreamIs) {
+  LiveIntake intake(100, Overflow::kDropOldest);
+  intake.push(ramp(0, 90));
+  intake.push(ramp(0, 90));  // the first is dropped
+  intake.push_missed(1000);
+  intake.push_paused(7);
+  intake.flush();
+  while (intake.position() == 1187 && intake.take()->kind != Kind::kFlush) continue;
+  EXPECT_EQ(intake.position(), 1187);
+}
+
+std::vector<float> taken(PlayedSound& sound, int64_t start, size_t count) {
+  std::vector<float> out(count, -1);
+  sound.take(start, out);
+  return out;
+}
+
+TEST(PlayedSound, LiesWhereItWasPlayedBackToBack) {
+  PlayedSound sound;
+  sound.push(ramp(1, 3), 10);
+  sound.push(ramp(4, 2), 11);  // after the first has been played
+  sound.push(ramp(6, 1), 20);
+  EXPECT_EQ(taken(sound, 8, 4), (std::vector<float>{0, 0, 1, 2}));
+  EXPECT_EQ(taken(sound, 12, 9), (std::vector<float>{3, 4, 5, 0, 0, 0, 0, 0, 6}));
+  EXPECT_EQ(taken(sound, 21, 2), (std::vector<float>{0, 0}));
+}
+
+TEST(PlayedSound, HoldsAMinuteAndForgetsTheOldest) {
+  PlayedSound sound;
+  for (int second = 0; second < 100; ++second)
+    sound.push(std::vector<float>(16000, static_cast<float>(second)), 0);
+  EXPECT_EQ(taken(sound, 39 * 16000 + 15999, 2), (std::vector<float>{0, 40}));
+  EXPECT_EQ(taken(sound, 99 * 16000, 1), (std::vector<float>{99}));
 }
 
 }  // namespace

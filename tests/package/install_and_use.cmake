@@ -8,13 +8,15 @@ run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/installed)
 run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
     -DCMAKE_PREFIX_PATH=${WORK}/installed)
 run(${CMAKE_COMMAND} --build ${WORK}/build)
-# The README's example, word for word, hears the sample.
-file(READ ${CONSUMER}/transcribe.cpp example)
+# The README's examples, word for word; the first hears the sample.
 file(READ ${CONSUMER}/../../../README.md readme)
-string(FIND "${readme}" "${example}" place)
-if(place EQUAL -1)
-  message(FATAL_ERROR "README.md does not show tests/package/consumer/transcribe.cpp as it is")
-endif()
+foreach(name transcribe conversation)
+  file(READ ${CONSUMER}/${name}.cpp example)
+  string(FIND "${readme}" "${example}" place)
+  if(place EQUAL -1)
+    message(FATAL_ERROR "README.md does not show tests/package/consumer/${name}.cpp as it is")
+  endif()
+endforeach()
 set(data ${CONSUMER}/../../../data)
 execute_process(COMMAND ${WORK}/build/app ${data}/models/parley-mini-en ${data}/audio/sample.flac
                 OUTPUT_VARIABLE heard COMMAND_ERROR_IS_FATAL ANY)
