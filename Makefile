@@ -184,7 +184,7 @@ else
 endif
 
 bench-models/two.wav:
-	$(PYTHON) bench/make_recording.py $(BENCH_CORPORA) --minutes 2 -o $@
+	$(PYTHON) bench/make_recording.py $(firstword $(BENCH_CORPORA)) --minutes 2 -o $@
 
 # At its own speed: two minutes for each program.
 .PHONY: bench-live

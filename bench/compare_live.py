@@ -35,7 +35,7 @@ def bare_words(text):
 
 def spoken_words(program, model, recording, threads):
     """[(word, seconds at its end)]"""
-    command = [program, "-m", model, "--quiet", "-f", "json", "--word-timestamps", "--threads", str(threads), str(recording)]
+    command = [program, "-m", model, "--quiet", "-f", "json", "--word-timestamps", "--endpoint-silence", "0.5", "--threads", str(threads), str(recording)]
     transcript = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     words = [word for segment in transcript["segments"] for word in segment["words"]]
     return [(bare, word["end"]) for word in words for bare in bare_words(word["word"])]
