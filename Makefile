@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 
 # Debian 12. To build the programs and the tests:
-PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec-dev libavformat-dev libcli11-dev libdnnl-dev \
+PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec-dev libavformat-dev libcli11-dev libcurl4-openssl-dev libdnnl-dev \
   libexpat1-dev libfftw3-dev libhwy-dev libicu-dev libpcre2-dev libsentencepiece-dev libsndfile1-dev \
   libsoundtouch-dev libssl-dev libswresample-dev libwebrtc-audio-processing-dev libzip-dev portaudio19-dev zlib1g-dev \
   libgtest-dev ffmpeg

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <vector>
 
 #include "base/error.h"
 #include "stage/model.h"
@@ -13,11 +12,6 @@ namespace parley::cli {
 namespace fs = std::filesystem;
 
 namespace {
-
-bool is_model(const fs::path& folder) {
-  std::error_code error;
-  return fs::is_regular_file(folder / "model.json", error);
-}
 
 // Bytes of weights of a model of `kind` that can be opened; 0 for everything else.
 uint64_t weight_bytes(const fs::path& folder, const std::string& kind) {
@@ -34,69 +28,95 @@ uint64_t weight_bytes(const fs::path& folder, const std::string& kind) {
   }
 }
 
-// The largest; of equals the first by name.
-fs::path best_installed(const fs::path& models, const std::string& kind) {
-  std::vector<fs::path> folders;
-  std::error_code error;
-  for (fs::directory_iterator at(models, error), end; !error && at != end; at.increment(error)) {
-    if (is_model(at->path())) folders.push_back(at->path());
-  }
-  std::sort(folders.begin(), folders.end());
-  fs::path best;
+// The name of the largest; of equals the first by name; empty when there is none.
+std::string best_installed(const stage::ModelStore& store, const std::string& kind) {
+  std::string best;
   uint64_t best_bytes = 0;
-  for (const fs::path& folder : folders) {
-    const uint64_t bytes = weight_bytes(folder, kind);
+  for (const std::string& name : store.names()) {
+    const uint64_t bytes = weight_bytes(store.path(name), kind);
     if (bytes > best_bytes) {
       best_bytes = bytes;
-      best = folder;
+      best = name;
     }
   }
   return best;
 }
 
-fs::path embedded_model(const std::string& name) {
+// A file or folder of data/models, where the programs came from; empty when it is not there.
+fs::path embedded(const std::string& name) {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
   if (error) return {};
   for (const char* place : {"data/models", "../data/models", "../share/parley/models"}) {
-    fs::path folder = (program / place / name).lexically_normal();
-    if (is_model(folder)) return folder;
+    fs::path path = (program / place / name).lexically_normal();
+    if (fs::exists(path, error)) return path;
   }
   return {};
 }
 
+fs::path embedded_model(const std::string& name) {
+  const fs::path folder = embedded(name);
+  return fs::exists(folder / "model.json") ? folder : fs::path();
+}
+
 }  // namespace
 
-fs::path installed_models_folder() {
-  // XDG base directories: relative paths are invalid and ignored.
-  const char* data = std::getenv("XDG_DATA_HOME");
-  if (data != nullptr && fs::path(data).is_absolute()) return fs::path(data) / "parley/models";
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') return {};
-  return fs::path(home) / ".local/share/parley/models";
+stage::ModelStore model_store() {
+  const fs::path folder = stage::ModelStore::default_folder();
+  if (folder.empty()) throw Error("", "there is no place for models: HOME is not set", "set it");
+  return stage::ModelStore(folder);
+}
+
+stage::Registry model_registry() {
+  const char* named = std::getenv("PARLEY_REGISTRY");
+  const fs::path path =
+      named != nullptr && *named != '\0' ? fs::path(named) : embedded("registry.json");
+  if (path.empty()) throw Error("registry.json", "is not where the programs are");
+  return stage::read_registry(path);
+}
+
+std::string install_advice(const std::string& name) {
+  try {
+    const stage::Registry registry = model_registry();
+    const std::string similar = similar_name(registry, name);
+    if (!name.empty() && !similar.empty()) return "install it: parley models pull " + similar;
+  } catch (const Error&) {
+    // No registry: the general advice will do.
+  }
+  return "parley models list shows what parley models pull NAME installs; parley convert takes any "
+         "checkpoint";
+}
+
+stage::ModelStore embedded_models() {
+  return stage::ModelStore(embedded("registry.json").parent_path());
 }
 
 fs::path find_model(const std::string& name_or_folder, const std::string& kind,
                     const std::string& embedded) {
-  const fs::path installed = installed_models_folder();
-  const std::string make = "make one with: parley convert CHECKPOINT -o FOLDER";
+  const fs::path folder = stage::ModelStore::default_folder();
+  const stage::ModelStore store(folder);
   if (name_or_folder.empty()) {
-    fs::path found = installed.empty() ? fs::path() : best_installed(installed, kind);
-    if (found.empty()) found = embedded_model(embedded);
-    if (found.empty()) throw Error("", "no model is installed", make + ", then give -m FOLDER");
+    const std::string best = folder.empty() ? "" : best_installed(store, kind);
+    if (!best.empty()) {
+      store.mark_used(best);
+      return store.path(best);
+    }
+    fs::path found = embedded_model(embedded);
+    if (found.empty()) throw Error("", "no model is installed", install_advice(""));
     return found;
   }
   std::error_code error;
   if (fs::exists(name_or_folder, error)) return name_or_folder;
   const bool is_name = name_or_folder.find('/') == std::string::npos && name_or_folder[0] != '.';
-  if (is_name && !installed.empty() && is_model(installed / name_or_folder)) {
-    return installed / name_or_folder;
+  if (is_name && !folder.empty() && store.contains(name_or_folder)) {
+    store.mark_used(name_or_folder);
+    return store.path(name_or_folder);
   }
   throw Error(name_or_folder,
-              is_name && !installed.empty()
-                  ? "there is no such folder, and no such model in " + installed.string()
+              is_name && !folder.empty()
+                  ? "there is no such folder, and no such model in " + folder.string()
                   : "there is no such folder",
-              make);
+              install_advice(is_name ? name_or_folder : ""));
 }
 
 bool is_embedded_model(const fs::path& folder, const std::string& embedded) {

@@ -4,16 +4,29 @@
 #include <filesystem>
 #include <string>
 
+#include "stage/model_store.h"
+#include "stage/registry.h"
+
 namespace parley::cli {
 
-// $XDG_DATA_HOME/parley/models, else ~/.local/share/parley/models; empty when neither is known.
-std::filesystem::path installed_models_folder();
+// The user's models (stage::ModelStore::default_folder()). Throws Error when it is not known where.
+stage::ModelStore model_store();
+
+// $PARLEY_REGISTRY, else data/models/registry.json of the source tree or of the installation.
+// Throws Error when there is none.
+stage::Registry model_registry();
+
+// Models that come with the programs; not to be changed.
+stage::ModelStore embedded_models();
+
+// What to do about a model that is not there: "install it: parley models pull whisper-tiny.en".
+std::string install_advice(const std::string& name);
 
 // The folder of a model of `kind` ("stt"). name_or_folder: a folder that exists, or the name of an
-// installed model. Empty: of the installed models that can be opened the one with most bytes of
-// weights, else the one embedded with the programs, data/models/<embedded> in the source tree or
-// share/parley/models/<embedded> of the installation. Throws Error saying what to do when there is
-// none.
+// installed model, which is marked as used. Empty: of the installed models that can be opened the
+// one with most bytes of weights, else the one embedded with the programs, data/models/<embedded>
+// in the source tree or share/parley/models/<embedded> of the installation. Throws Error saying
+// what to do when there is none.
 std::filesystem::path find_model(const std::string& name_or_folder, const std::string& kind,
                                  const std::string& embedded);
 

@@ -11,7 +11,7 @@ namespace parley::cli {
 namespace {
 
 // Commands whose names are settled and whose work has not come yet.
-constexpr std::array<std::string_view, 3> kLater = {"models", "validate", "profile"};
+constexpr std::array<std::string_view, 2> kLater = {"validate", "profile"};
 
 void check_command(CLI::App& app, int argc, char** argv) {
   const std::string command = argc < 2 ? "" : argv[1];
@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
   CLI::App* convert = add_convert(app, convert_arguments);
   CLI::App* compress = add_compress(app, compress_arguments);
   CLI::App* inspect = add_inspect(app, inspect_arguments);
+  ModelsArguments models_arguments;
+  CLI::App* models = add_models(app, models_arguments);
   CLI::App* doctor = add_doctor(app);
   try {
     check_command(app, argc, argv);
@@ -47,6 +49,7 @@ int main(int argc, char** argv) {
     if (convert->parsed()) return run_convert(convert_arguments);
     if (compress->parsed()) return run_compress(compress_arguments);
     if (inspect->parsed()) return run_inspect(inspect_arguments);
+    if (models->parsed()) return run_models(*models, models_arguments);
     if (doctor->parsed()) return run_doctor();
     return static_cast<int>(kWrongUsage);
   });

@@ -40,6 +40,15 @@ struct CompressArguments {
 CLI::App* add_compress(CLI::App& app, CompressArguments& arguments);
 int run_compress(const CompressArguments& arguments);
 
+struct ModelsArguments {
+  std::string name;
+  std::string max_size;
+  bool accept_changed = false;
+  bool quiet = false;
+};
+CLI::App* add_models(CLI::App& app, ModelsArguments& arguments);
+int run_models(const CLI::App& models, const ModelsArguments& arguments);
+
 CLI::App* add_doctor(CLI::App& app);
 int run_doctor();
 

@@ -4,9 +4,11 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/model_lookup.h"
 #include "cli/parley_commands.h"
 #include "cli/program.h"
 #include "nn/isa.h"
+#include "stage/inspect.h"
 
 namespace parley::cli {
 
@@ -23,6 +25,11 @@ int run_doctor() {
   line("kernels", std::string(nn::name_of(nn::isa())));
   line("libraries", nn::describe_libraries());
   line("", std::string("libzip ") + zip_libzip_version() + ", " + OpenSSL_version(OPENSSL_VERSION));
+  const stage::ModelStore store = model_store();
+  line("models", "in " + store.folder().string());
+  for (const stage::InstalledModel& model : store.list())
+    line("", model.name + ", " + stage::human_bytes(model.bytes));
+  for (const std::string& name : embedded_models().names()) line("", name + ", comes with Parley");
   return kAllGood;
 }
 

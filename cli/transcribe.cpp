@@ -149,9 +149,8 @@ std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arg
   const auto model = load_model([&] {
     const std::filesystem::path folder = find_model(arguments.model, "stt", kEmbeddedModel);
     if (arguments.model.empty() && !arguments.quiet && is_embedded_model(folder, kEmbeddedModel)) {
-      std::fprintf(stderr, "transcribe: %s is small; for more than simple sentences, %s\n",
-                   kEmbeddedModel,
-                   "parley convert any Whisper checkpoint into ~/.local/share/parley/models");
+      std::fprintf(stderr, "transcribe: %s is small; for more than simple sentences, install %s\n",
+                   kEmbeddedModel, "another: parley models pull whisper-base.en");
     }
     return pipeline::SpeechModel::load(folder, arguments.precision, arguments.threads);
   });

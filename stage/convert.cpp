@@ -123,6 +123,8 @@ void convert(const fs::path& source, const fs::path& destination, const ConvertO
   if (!options.voices.empty()) add_voices(model, folder, options);
   if (!options.name.empty()) model.name = options.name;
   if (model.name.empty()) model.name = default_model_name(source);
+  if (model.licence.empty()) model.licence = options.licence;
+  if (!options.url.empty()) model.source["url"] = options.url;
   const std::string manifest = to_json(model).dump(2) + "\n";
   parse_model_manifest(manifest,
                        options.name.empty() ? destination.string() : "--name " + options.name);

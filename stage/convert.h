@@ -28,6 +28,8 @@ struct ConvertOptions {
   // folder that has one. Voices: a .npy or .safetensors file of x-vectors, or a folder of such.
   std::filesystem::path vocoder = {};
   std::filesystem::path voices = {};
+  std::string licence = {};  // where the source does not say; SPDX
+  std::string url = {};      // where the source was downloaded from, for the manifest
   std::function<void(const ConvertProgress&)> progress = {};
   // Told what the source lacks although it converts, in a sentence that begins with its name.
   std::function<void(const std::string&)> notice = {};

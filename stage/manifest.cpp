@@ -45,16 +45,10 @@ std::string parse_version(const Fields& fields, const std::string& key) {
   return version;
 }
 
-// A name that may be a folder: letters, digits, '.', '_', '-', not starting with '.'.
 std::string parse_name(const nlohmann::json& value, const Fields& fields, const std::string& key) {
-  const std::string name = value.is_string() ? value.get<std::string>() : "";
-  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
-  if (name.empty() || name.size() > 128 || !plain || name[0] == '.') {
+  std::string name = value.is_string() ? value.get<std::string>() : "";
+  if (!is_model_name(name))
     fields.refuse(key, "must be a name of letters, digits, '.', '_' and '-'");
-  }
   return name;
 }
 
@@ -110,11 +104,7 @@ FileDigest parse_digest(const Fields& fields) {
                     .bytes = static_cast<uint64_t>(fields.integer("bytes")),
                     .sha256 = fields.string("sha256")};
   check_inside(digest.file, fields.where() + ": field 'file'");
-  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (digest.sha256.size() != 64 ||
-      !std::all_of(digest.sha256.begin(), digest.sha256.end(), hexadecimal)) {
-    fields.refuse("sha256", "must be 64 hexadecimal digits");
-  }
+  if (!is_sha256(digest.sha256)) fields.refuse("sha256", "must be 64 hexadecimal digits");
   return digest;
 }
 
@@ -200,6 +190,20 @@ std::string Dimension::str() const {
     text += std::to_string(choice);
   }
   return text;
+}
+
+bool is_model_name(std::string_view name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+  return !name.empty() && name.size() <= 128 && plain && name[0] != '.';
+}
+
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 void check_inside(const std::string& path, const std::string& where) {

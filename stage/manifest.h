@@ -84,6 +84,12 @@ ModelManifest parse_model_manifest(std::string_view text, const std::string& whe
 nlohmann::json to_json(const StageManifest& manifest);
 nlohmann::json to_json(const ModelManifest& manifest);
 
+// Whether it may name a model or stage, and so a folder: 1 to 128 letters, digits, '.', '_', '-',
+// not beginning with '.'.
+bool is_model_name(std::string_view name);
+// Whether it is 64 lower-case hexadecimal digits.
+bool is_sha256(std::string_view text);
+
 // Throws Error unless `path` is relative and stays inside its folder.
 void check_inside(const std::string& path, const std::string& where);
 

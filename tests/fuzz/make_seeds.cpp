@@ -120,6 +120,7 @@ void make_seeds(const fs::path& source, const fs::path& output) {
     write(output / "gguf" / name, read_file(golden / name, size_t{1} << 20).substr(0, kMaxSeed));
   fs::create_directories(output / "manifest");
   make_manifests(golden, output / "manifest");
+  write(output / "registry/all", read_file(source / "data/models/registry.json", kMaxSeed));
   for (const char* name : {"openai.pt", "pytorch_model.bin"}) {
     write(output / "pickle" / name, pickle_of(golden / name));
     write(output / "torch_file" / name, read_file(golden / name, kMaxSeed));
