@@ -38,7 +38,8 @@ nn::Buffer columns(const nn::StoredMatrix& matrix, int64_t begin, int64_t count)
 }  // namespace
 
 MelDecoder::MelDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
-    : d_model_(stage.config_int("hidden_size", 1, 16384)),
+    : name_(stage.name()),
+      d_model_(stage.config_int("hidden_size", 1, 16384)),
       n_mels_(stage.config_int("num_mel_bins", 1, 1024)),
       reduction_factor_(stage.config_int("reduction_factor", 1, 64)),
       speaker_size_(stage.config_int("speaker_embedding_dim", 1, 16384)),
@@ -78,9 +79,11 @@ void MelDecoder::load_prenet(const stage::Stage& stage, nn::Compute compute, nn:
   const auto mix = read.part("prenet.speaker_embeds_layer", d, d + speaker_size_);
   const nn::Buffer own = columns(mix.matrix, 0, d);
   const nn::Buffer speaker = columns(mix.matrix, d, speaker_size_);
-  speaker_mix_ = nn::Weight({{{Tensor(own.data(), {d, d}, DType::kF32), {}}}}, compute, team);
-  speaker_vector_ = nn::Weight(
-      {{{Tensor(speaker.data(), {d, speaker_size_}, DType::kF32), mix.bias}}}, compute, team);
+  speaker_mix_ =
+      nn::Weight({{{Tensor(own.data(), {d, d}, DType::kF32), {}, mix.name}}}, compute, team);
+  speaker_vector_ =
+      nn::Weight({{{Tensor(speaker.data(), {d, speaker_size_}, DType::kF32), mix.bias, mix.name}}},
+                 compute, team);
   frames_out_ = read.linear("feat_out", n_mels_ * reduction_factor_, d, compute);
   stop_out_ = read.linear("prob_out", reduction_factor_, d, compute);
 }
@@ -103,7 +106,8 @@ void MelDecoder::load_blocks(const stage::Stage& stage, nn::Precision precision,
     const std::string self = layer + "self_attn.";
     const std::string cross = layer + "encoder_attn.";
     blocks_.push_back(
-        {.self_qkv = read.pack({read.part(self + "q_proj", d, d), read.part(self + "k_proj", d, d),
+        {.name = name_ + ".layers." + std::to_string(i),
+         .self_qkv = read.pack({read.part(self + "q_proj", d, d), read.part(self + "k_proj", d, d),
                                 read.part(self + "v_proj", d, d)},
                                few),
          .self_out = read.linear(self + "out_proj", d, d, few),
@@ -246,7 +250,8 @@ MelDecoder::Step MelDecoder::step(nn::Context& ctx, KvState& state,
     if (row.attention != nullptr)
       std::fill_n(row.attention, state.cross(row.slot)->positions(), 0.f);
   }
-  const Tensor x = prenet(ctx, rows, positions);             // [rows, d_model]
+  const Tensor x = prenet(ctx, rows, positions);  // [rows, d_model]
+  ctx.show(name_ + ".prenet", x);
   for (int64_t layer = 0; layer < cache_.layers; ++layer) {  // norms come after what is added
     ctx.throw_if_stopped();
     const Block& block = blocks_[static_cast<size_t>(layer)];
@@ -261,6 +266,7 @@ MelDecoder::Step MelDecoder::step(nn::Context& ctx, KvState& state,
     const Tensor hidden = nn::linear(ctx, block.mlp_in, x, {.activation = Activation::kGelu});
     nn::linear(ctx, block.mlp_out, hidden, {.residual = x});
     nn::layer_norm(ctx, block.mlp_norm, x, x);
+    ctx.show(block.name, x);
   }
   nn::linear(
       ctx, frames_out_, x,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,7 @@ class MelDecoder {
 
  private:
   struct Block {
+    std::string name;  // "mel_decoder.layers.0"
     nn::Weight self_qkv;
     nn::Weight self_out;
     nn::LayerNorm self_norm;
@@ -84,6 +86,7 @@ class MelDecoder {
   nn::Tensor attend_to_cross(nn::Context& ctx, const KvState& state, int64_t layer,
                              std::span<const MelRow> rows, const nn::Tensor& q) const;
 
+  std::string name_;  // of the stage
   int64_t d_model_;
   int64_t n_mels_;
   int64_t reduction_factor_;

@@ -23,17 +23,19 @@ Postnet::Postnet(const stage::Stage& stage, nn::Precision precision, nn::ThreadT
   const int64_t layers = stage.config_int("speech_decoder_postnet_layers", 1, 16);
   const int64_t units = stage.config_int("speech_decoder_postnet_units", 1, 16384);
   for (int64_t i = 0; i < layers; ++i) {
-    layers_.push_back(read.conv1d("postnet.layers." + std::to_string(i) + ".conv",
-                                  {.outputs = i == layers - 1 ? n_mels_ : units,
-                                   .inputs = i == 0 ? n_mels_ : units,
-                                   .kernel = kernel_},
-                                  compute));
+    const std::string name = "postnet.layers." + std::to_string(i);
+    layers_.push_back({.name = stage.name() + "." + name,
+                       .conv = read.conv1d(name + ".conv",
+                                           {.outputs = i == layers - 1 ? n_mels_ : units,
+                                            .inputs = i == 0 ? n_mels_ : units,
+                                            .kernel = kernel_},
+                                           compute)});
   }
 }
 
 size_t Postnet::bytes() const {
   size_t total = 0;
-  for (const nn::Conv1d& layer : layers_) total += layer.weight.bytes();
+  for (const Layer& layer : layers_) total += layer.conv.weight.bytes();
   return total;
 }
 
@@ -53,10 +55,10 @@ Tensor Postnet::run(nn::Context& ctx, const Tensor& mel, int64_t first, int64_t 
     if (!inside) std::fill_n(x.row(t - from), n_mels_, 0.f);
   }
   for (size_t i = 0; i < layers_.size(); ++i) {
-    const nn::Conv1d& layer = layers_[i];
+    const Layer& layer = layers_[i];
     from += reach;
-    const Tensor y = ctx.allocate({x.rows() - 2 * reach, layer.weight.outputs()});
-    nn::conv1d(ctx, layer, x, {.out = y});
+    const Tensor y = ctx.allocate({x.rows() - 2 * reach, layer.conv.weight.outputs()});
+    nn::conv1d(ctx, layer.conv, x, {.out = y});
     const bool activated = i + 1 < layers_.size();
     ctx.parallel(y.rows(), [&](int64_t r, int) {
       const bool inside = from + r >= 0 && from + r < last;
@@ -65,6 +67,7 @@ Tensor Postnet::run(nn::Context& ctx, const Tensor& mel, int64_t first, int64_t 
         if (!inside) value = 0;
       }
     });
+    ctx.show(layer.name, y.slice_rows(begin - from, end - begin));
     x = y;
   }
   for (int64_t t = begin; t < end; ++t) {

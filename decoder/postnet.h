@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "nn/context.h"
@@ -35,7 +36,11 @@ class Postnet {
  private:
   int64_t n_mels_;
   int64_t kernel_;
-  std::vector<nn::Conv1d> layers_;
+  struct Layer {
+    std::string name;  // "mel_decoder.postnet.layers.0"
+    nn::Conv1d conv;
+  };
+  std::vector<Layer> layers_;
 };
 
 // The frames of one sentence in, the refined ones out as soon as their context is there. Blocks

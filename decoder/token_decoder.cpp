@@ -19,7 +19,8 @@ using nn::DType;
 using nn::Tensor;
 
 TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
-    : vocab_size_(stage.config_int("vocab_size", 1, 1 << 22)),
+    : name_(stage.name()),
+      vocab_size_(stage.config_int("vocab_size", 1, 1 << 22)),
       d_model_(stage.config_int("d_model", 1, 16384)) {
   const int64_t layers = stage.config_int("decoder_layers", 1, 1024);
   const int64_t heads = stage.config_int("decoder_attention_heads", 1, 1024);
@@ -45,7 +46,8 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
     const std::string layer = "layers." + std::to_string(i) + ".";
     const std::string self = layer + "self_attn.";
     const std::string cross = layer + "encoder_attn.";
-    blocks_.push_back({.self_norm = read.norm(layer + "self_attn_layer_norm", d),
+    blocks_.push_back({.name = name_ + ".layers." + std::to_string(i),
+                       .self_norm = read.norm(layer + "self_attn_layer_norm", d),
                        .self_qkv = read.pack({read.part(self + "q_proj", d, d),
                                               read.part(self + "k_proj", d, d, /*bias=*/false),
                                               read.part(self + "v_proj", d, d)},
@@ -62,7 +64,7 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
                        .mlp_out = read.linear(layer + "fc2", d, ffn, few)});
   }
   final_norm_ = read.norm("layer_norm", d);
-  vocabulary_ = read.pack({{token_embedding_, {}}}, few);
+  vocabulary_ = read.pack({{token_embedding_, {}, name_ + ".embed_tokens"}}, few);
   load_alignment_heads(stage);
 }
 
@@ -173,6 +175,7 @@ Tensor TokenDecoder::run(nn::Context& ctx, KvState& state, std::span<const Row> 
                          const ForcedPass* pass) const {
   const Placement placement = place(state, rows);
   const Tensor x = embed(ctx, rows, placement);
+  ctx.show(name_ + ".embedded", x);
   for (int64_t layer = 0; layer < cache_.layers; ++layer) {
     ctx.throw_if_stopped();
     const Block& block = blocks_[static_cast<size_t>(layer)];
@@ -191,6 +194,7 @@ Tensor TokenDecoder::run(nn::Context& ctx, KvState& state, std::span<const Row> 
                {.residual = x});
     if (probe.out) pass->attention(probe.out);
     nn::feed_forward(ctx, block.mlp_norm, block.mlp_in, block.mlp_out, x);
+    ctx.show(block.name, x);
   }
   return x;
 }

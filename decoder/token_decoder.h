@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "decoder/kv_state.h"
@@ -67,6 +68,7 @@ class TokenDecoder {
 
  private:
   struct Block {
+    std::string name;  // "decoder.layers.0"
     nn::LayerNorm self_norm;
     nn::Weight self_qkv;
     nn::Weight self_out;
@@ -98,6 +100,7 @@ class TokenDecoder {
   nn::Tensor run(nn::Context& ctx, KvState& state, std::span<const Row> rows,
                  const ForcedPass* pass) const;
 
+  std::string name_;  // of the stage
   int64_t vocab_size_;
   int64_t d_model_;
   CacheShape cache_;

@@ -16,7 +16,8 @@ using nn::Tensor;
 
 SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
                              nn::ThreadTeam& team)
-    : n_mels_(stage.config_int("num_mel_bins", 1, 1024)),
+    : name_(stage.name()),
+      n_mels_(stage.config_int("num_mel_bins", 1, 1024)),
       positions_(stage.config_int("max_source_positions", 1, 16384)),
       d_model_(stage.config_int("d_model", 1, 16384)),
       heads_(stage.config_int("encoder_attention_heads", 1, 1024)) {
@@ -44,7 +45,8 @@ SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
   for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const std::string attention = layer + "self_attn.";
-    blocks_.push_back({.attention_norm = read.norm(layer + "self_attn_layer_norm", d),
+    blocks_.push_back({.name = name_ + ".layers." + std::to_string(i),
+                       .attention_norm = read.norm(layer + "self_attn_layer_norm", d),
                        .qkv = read.pack({read.part(attention + "q_proj", d, d),
                                          read.part(attention + "k_proj", d, d, /*bias=*/false),
                                          read.part(attention + "v_proj", d, d)},
@@ -77,6 +79,7 @@ void SpeechEncoder::run(nn::Context& ctx, const Tensor& mel, const Tensor& featu
     nn::conv1d(ctx, conv2_, hidden,
                {.activation = Activation::kGelu, .residual = x});  // x = positions + gelu(conv)
   }
+  ctx.show(name_ + ".embedded", x);
   for (const Block& block : blocks_) {
     ctx.throw_if_stopped();
     const nn::Scope layer(ctx);
@@ -87,6 +90,7 @@ void SpeechEncoder::run(nn::Context& ctx, const Tensor& mel, const Tensor& featu
     nn::linear(ctx, block.out, nn::self_attention(ctx, qkv, heads_, block.qkv.compute()),
                {.residual = x});  // x += W a + b
     nn::feed_forward(ctx, block.mlp_norm, block.mlp_in, block.mlp_out, x);
+    ctx.show(block.name, x);
   }
   nn::layer_norm(ctx, final_norm_, x, features);
 }

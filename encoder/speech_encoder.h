@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "nn/attention.h"
@@ -32,6 +33,7 @@ class SpeechEncoder {
 
  private:
   struct Block {
+    std::string name;  // "encoder.layers.0"
     nn::LayerNorm attention_norm;
     nn::Weight qkv;  // the three projections one under another
     nn::Weight out;
@@ -40,6 +42,7 @@ class SpeechEncoder {
     nn::Weight mlp_out;
   };
 
+  std::string name_;  // of the stage
   int64_t n_mels_;
   int64_t positions_;
   int64_t d_model_;

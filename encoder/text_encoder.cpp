@@ -14,7 +14,8 @@ using nn::DType;
 using nn::Tensor;
 
 TextEncoder::TextEncoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
-    : vocab_size_(stage.config_int("vocab_size", 1, 1 << 20)),
+    : name_(stage.name()),
+      vocab_size_(stage.config_int("vocab_size", 1, 1 << 20)),
       d_model_(stage.config_int("hidden_size", 1, 16384)),
       heads_(stage.config_int("encoder_attention_heads", 1, 1024)),
       max_tokens_(stage.config_int("max_text_positions", 1, 16384)) {
@@ -48,7 +49,8 @@ TextEncoder::TextEncoder(const stage::Stage& stage, nn::Precision precision, nn:
     const std::string layer = "layers." + std::to_string(i) + ".";
     const std::string attention = layer + "attention.";
     blocks_.push_back(
-        {.qkv = read.pack(
+        {.name = name_ + ".layers." + std::to_string(i),
+         .qkv = read.pack(
              {read.part(attention + "q_proj", d, d), read.part(attention + "k_proj", d, d),
               read.part(attention + "v_proj", d, d)},
              compute),
@@ -88,6 +90,7 @@ Tensor TextEncoder::embed(nn::Context& ctx, std::span<const int32_t> tokens) con
 Tensor TextEncoder::run(nn::Context& ctx, std::span<const int32_t> tokens) const {
   const Tensor x = embed(ctx, tokens);
   nn::layer_norm(ctx, first_norm_, x, x);
+  ctx.show(name_ + ".embedded", x);
   for (const Block& block : blocks_) {  // norms come after what is added
     ctx.throw_if_stopped();
     const nn::Scope layer(ctx);
@@ -98,6 +101,7 @@ Tensor TextEncoder::run(nn::Context& ctx, std::span<const int32_t> tokens) const
     const Tensor hidden = nn::linear(ctx, block.mlp_in, x, {.activation = Activation::kGelu});
     nn::linear(ctx, block.mlp_out, hidden, {.residual = x});
     nn::layer_norm(ctx, block.mlp_norm, x, x);
+    ctx.show(block.name, x);
   }
   return x;
 }

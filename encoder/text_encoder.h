@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "nn/attention.h"
@@ -33,7 +34,8 @@ class TextEncoder {
 
  private:
   struct Block {
-    nn::Weight qkv;  // the three projections one under another
+    std::string name;  // "text_encoder.layers.0"
+    nn::Weight qkv;    // the three projections one under another
     nn::Weight out;
     nn::LayerNorm attention_norm;
     nn::Weight mlp_in;
@@ -43,6 +45,7 @@ class TextEncoder {
 
   nn::Tensor embed(nn::Context& ctx, std::span<const int32_t> tokens) const;
 
+  std::string name_;  // of the stage
   int64_t vocab_size_;
   int64_t d_model_;
   int64_t heads_;

@@ -10,6 +10,7 @@
 #include "nn/isa.h"
 #include "nn/kernels.h"
 #include "nn/linear.h"
+#include "nn/measured.h"
 #include "nn/onednn.h"
 
 namespace parley::nn {
@@ -18,6 +19,18 @@ using kernels::kPanel;
 using kernels::panels_of;
 
 namespace {
+
+// Every position with every position.
+Operation describe_self_attention(const Tensor& qkv, std::string_view kernel, Isa isa) {
+  const auto positions = static_cast<double>(qkv.rows());
+  const auto width = static_cast<double>(qkv.cols()) / 3;
+  return {.name = {},
+          .kind = "self-attention",
+          .kernel = kernel,
+          .isa = isa,
+          .flops = 4 * positions * positions * width,
+          .bytes = 4 * positions * width * static_cast<double>(size_of(qkv.dtype))};
+}
 
 // The three parts of one head inside qkv.
 template <class T>
@@ -118,6 +131,8 @@ struct AttentionF32 {
 
 void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out,
                         const Tensor& relative = {}) {
+  const Measured measured(
+      ctx, [&] { return describe_self_attention(qkv, "f32 rows", std::min(isa(), Isa::kAvx512)); });
   AttentionF32 a{qkv, heads};
   a.relative = relative;
   const Scope scope(ctx);
@@ -188,6 +203,10 @@ struct AttentionBF16 {
 };
 
 void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
+  const Measured measured(ctx, [&] {
+    return describe_self_attention(qkv, "bf16 oneDNN",
+                                   isa() >= Isa::kAmx ? Isa::kAmx : Isa::kAvx512);
+  });
   const int64_t positions = qkv.rows();
   const int64_t queries = std::min(AttentionBF16::kQueries, positions);
   const AttentionBF16 a{qkv, heads, queries};
@@ -219,6 +238,8 @@ void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const T
 }
 
 void self_attention_vnni(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
+  const Measured measured(ctx,
+                          [&] { return describe_self_attention(qkv, "int8 rows", Isa::kVnni); });
   const int64_t positions = qkv.rows();
   std::vector<vnni::Head> packed;
   for (int64_t head = 0; head < heads; ++head) packed.emplace_back(positions);
@@ -312,6 +333,15 @@ void transpose_keys(const float* k, int64_t stride, int64_t positions, int64_t h
 
 void store_positions(Context& ctx, std::span<const Segment> segments, int64_t heads, bool f16,
                      const Tensor& kv) {
+  const Measured measured(ctx, [&] {
+    const auto elements = static_cast<double>(kv.shape.elements());
+    return Operation{.name = {},
+                     .kind = "keys and values",
+                     .kernel = f16 ? "to f16" : "to f32",
+                     .isa = std::min(isa(), Isa::kAvx512),
+                     .flops = 0,
+                     .bytes = elements * (sizeof(float) + (f16 ? 2 : 4))};
+  });
   const int64_t head_dim = kv.cols() / 2 / heads;
   const auto count = static_cast<int64_t>(segments.size());
   const int64_t per_head = count / heads;
@@ -362,16 +392,26 @@ void copy_probabilities(const AttentionProbe& probe, int64_t head, const Attenti
 void cached_attention(Context& ctx, const Tensor& q, int64_t heads,
                       std::span<const AttentionGroup> groups, bool f16, const Tensor& out,
                       const AttentionProbe& probe) {
+  int64_t work = 0;    // products of a query and a key
+  int64_t stored = 0;  // numbers in the keys
+  const Measured measured(ctx, [&] {
+    return Operation{.name = {},
+                     .kind = "attention over the cache",
+                     .kernel = f16 ? "f16 cache" : "f32 cache",
+                     .isa = std::min(isa(), Isa::kAvx512),
+                     .flops = 4. * static_cast<double>(work),
+                     .bytes = 2. * static_cast<double>(stored) * (f16 ? 2 : 4)};
+  });
   const Scope scope(ctx);
   const int64_t head_dim = q.cols() / heads;
   const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
   int64_t longest = 0;
-  int64_t work = 0;
   for (const AttentionGroup& group : groups) {
     const size_t per_head = group.segments.size() / static_cast<size_t>(heads);
     int64_t positions = 0;
     for (const Segment& segment : group.segments.first(per_head)) positions += segment.count;
     longest = std::max(longest, positions + group.segments[0].capacity);
+    stored += positions * heads * head_dim;
     work += positions * heads * head_dim * static_cast<int64_t>(group.rows.size());
   }
   const Tensor scaled = ctx.allocate(q.shape);

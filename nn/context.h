@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "nn/observer.h"
 #include "nn/tensor.h"
 #include "nn/thread_team.h"
 
@@ -61,6 +62,14 @@ class Context {
   bool stop_requested() const { return stop_.stop_requested(); }
   void set_stop_token(std::stop_token stop) { stop_ = std::move(stop); }
 
+  // Null: nobody watches. The observer must outlive its stay here.
+  void set_observer(Observer* observer) { observer_ = observer; }
+  Observer* observer() const { return observer_; }
+  // x is what the layer `name` leaves; for whoever watches.
+  void show(const std::string& name, const Tensor& x) const {
+    if (observer_ != nullptr) observer_->layer(name, x);
+  }
+
   // Scratch that lives until the enclosing Scope ends. Not initialized.
   Tensor allocate(const Shape& shape, DType dtype = DType::kF32);
   Arena& arena() { return arena_; }
@@ -74,6 +83,7 @@ class Context {
   std::unique_ptr<ThreadTeam> team_;
   std::stop_token stop_;
   Arena arena_;
+  Observer* observer_ = nullptr;
   std::thread::id owner_;
 };
 

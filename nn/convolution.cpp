@@ -140,6 +140,16 @@ size_t Convolution::bytes() const {
   return total;
 }
 
+std::string_view Convolution::kernel() const {
+  if (type_ == DType::kBF16) return "bf16 oneDNN";
+  return segments_ > 0 ? "f32 tiles" : "f32 rows";
+}
+
+Isa Convolution::kernel_isa() const {
+  if (type_ == DType::kBF16 && isa() >= Isa::kAmx) return Isa::kAmx;
+  return std::min(isa(), Isa::kAvx512);
+}
+
 size_t Convolution::scratch_bytes() const {
   const int64_t columns = group_columns(0);
   if (segments_ > 0) {

@@ -4,8 +4,10 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
+#include "nn/isa.h"
 #include "nn/kernels.h"
 #include "nn/tensor.h"
 #include "nn/thread_team.h"
@@ -53,6 +55,9 @@ class Convolution {
   const ConvolutionShape& shape() const { return shape_; }
   DType type() const { return type_; }
   size_t bytes() const;
+  // The kernel that runs, "f32 tiles", and the instruction set that uses.
+  std::string_view kernel() const;
+  Isa kernel_isa() const;
 
   // The outputs are computed in this many groups, which different threads may take.
   int64_t groups() const { return groups_; }

@@ -8,6 +8,7 @@
 #include "nn/isa.h"
 #include "nn/kernels.h"
 #include "nn/kernels_compressed.h"
+#include "nn/measured.h"
 #include "nn/onednn.h"
 
 namespace parley::nn {
@@ -61,6 +62,19 @@ void normalize_row(const LayerNorm& norm, const Tensor& x, const Tensor& out, in
   kernels::layer_norm_row(x.row(row), x.cols(), norm.weight.as<float>(), norm.bias.as<float>(),
                           norm.epsilon, out.as<std::byte>() + row * out.row_stride * element,
                           out.dtype == DType::kBF16);
+}
+
+// Of `rows` rows times the weight.
+Operation describe_product(const Weight& weight, int64_t rows, const Tensor& x, const Tensor& out) {
+  const auto bytes_of_rows = [rows](const Tensor& tensor) {
+    return static_cast<double>(rows * tensor.cols()) * static_cast<double>(size_of(tensor.dtype));
+  };
+  return {.name = weight.name(),
+          .kind = "linear",
+          .kernel = weight.kernel(),
+          .isa = weight.kernel_isa(),
+          .flops = 2. * static_cast<double>(rows * weight.inputs() * weight.outputs()),
+          .bytes = static_cast<double>(weight.bytes()) + bytes_of_rows(x) + bytes_of_rows(out)};
 }
 
 }  // namespace
@@ -207,6 +221,7 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
   Tensor out = options.residual ? options.residual : options.out;
   if (!out) out = ctx.allocate({x.rows(), weight.outputs()}, weight.activation_type());
   assert(out.rows() == x.rows() && out.cols() == weight.outputs());
+  const Measured measured(ctx, [&] { return describe_product(weight, x.rows(), x, out); });
   const LinearCall call{
       ctx, weight, x, out, options.activation, static_cast<bool>(options.residual)};
   switch (weight.compute()) {
@@ -229,7 +244,7 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
 }
 
 Conv1d Conv1d::pack(const StoredMatrix& weight, const Tensor& bias, int64_t stride, int64_t padding,
-                    Compute compute, ThreadTeam& team) {
+                    Compute compute, ThreadTeam& team, const std::string& name) {
   check(weight);
   const int64_t outputs = weight.shape[0];
   const int64_t channels = weight.shape[1];
@@ -246,7 +261,7 @@ Conv1d Conv1d::pack(const StoredMatrix& weight, const Tensor& bias, int64_t stri
     }
   }
   const WeightSource source{
-      {{Tensor(turned.data(), {outputs, kernel * channels}, DType::kF32), bias}}};
+      {{Tensor(turned.data(), {outputs, kernel * channels}, DType::kF32), bias, name}}};
   return {.weight = Weight(source, compute, team),
           .kernel = kernel,
           .stride = stride,
@@ -285,6 +300,15 @@ LayerNorm LayerNorm::load(const Tensor& weight, const Tensor& bias) {
 }
 
 void layer_norm(Context& ctx, const LayerNorm& norm, const Tensor& x, const Tensor& out) {
+  const Measured measured(ctx, [&] {
+    const auto elements = static_cast<double>(x.shape.elements());
+    return Operation{.name = norm.name,
+                     .kind = "layer norm",
+                     .kernel = "f32",
+                     .isa = std::min(isa(), Isa::kAvx512),
+                     .flops = 8 * elements,
+                     .bytes = elements * static_cast<double>(sizeof(float) + size_of(out.dtype))};
+  });
   for_rows(ctx, x.rows(), [&](int64_t r) { normalize_row(norm, x, out, r); });
 }
 
@@ -300,6 +324,15 @@ namespace {
 // is many megabytes.
 void feed_forward_int8(Context& ctx, const LayerNorm& norm, const Weight& in, const Weight& out,
                        const Tensor& x) {
+  const Measured measured(ctx, [&] {
+    Operation both = describe_product(in, x.rows(), x, x);
+    const Operation second = describe_product(out, x.rows(), x, x);
+    both.name = joined_names(in.name(), out.name());
+    both.kind = "feed forward";
+    both.flops += second.flops;
+    both.bytes += static_cast<double>(out.bytes());
+    return both;
+  });
   struct Scratch {
     Tensor normalized, hidden;
     QuantizedScratch narrow, wide;

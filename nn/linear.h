@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "nn/context.h"
 #include "nn/kernels.h"
@@ -32,9 +33,10 @@ struct Conv1d {
   int64_t stride = 1;
   int64_t padding = 0;
 
-  // weight: [outputs, channels, kernel] as checkpoints store it.
+  // weight: [outputs, channels, kernel] as checkpoints store it. name: of Weight::name().
   static Conv1d pack(const StoredMatrix& weight, const Tensor& bias, int64_t stride,
-                     int64_t padding, Compute compute, ThreadTeam& team);
+                     int64_t padding, Compute compute, ThreadTeam& team,
+                     const std::string& name = "");
 };
 
 // x: f32 [frames, channels] -> [(frames + 2 padding - kernel) / stride + 1, outputs] of the
@@ -45,6 +47,7 @@ struct LayerNorm {
   Buffer weight;  // f32 [size]
   Buffer bias;    // f32 [size]
   float epsilon = 1e-5f;
+  std::string name = {};  // for whoever watches: "encoder.layer_norm"
 
   static LayerNorm load(const Tensor& weight, const Tensor& bias);
 };

@@ -138,7 +138,7 @@ class Rows32 {
 constexpr int64_t kPackPanels = 8;  // that one thread packs at a time
 
 void check_parts(const WeightSource& source, int64_t inputs) {
-  for (const auto& [matrix, bias] : source.parts) {
+  for (const auto& [matrix, bias, name] : source.parts) {
     check(matrix);
     if (matrix.shape.rank() != 2 || matrix.inputs() != inputs) {
       throw Error("weight", "expected a matrix with " + std::to_string(inputs) + " inputs, got " +
@@ -155,11 +155,23 @@ void check_parts(const WeightSource& source, int64_t inputs) {
 
 }  // namespace
 
-Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team) : compute_(compute) {
+std::string joined_names(std::string_view first, std::string_view next) {
+  const auto [end, other] = std::ranges::mismatch(first, next);
+  const std::string_view same(first.begin(), end);
+  const size_t dot = same.rfind('.');
+  next.remove_prefix(dot == std::string_view::npos ? 0 : dot + 1);
+  return std::string(first) + "+" + std::string(next);
+}
+
+Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team)
+    : name_(source.parts.at(0).name), compute_(compute) {
   isa();  // chosen before the first kernel runs
   inputs_ = source.parts.at(0).matrix.inputs();
   check_parts(source, inputs_);
-  for (const auto& part : source.parts) outputs_ += part.matrix.outputs();
+  for (const auto& part : source.parts) {
+    outputs_ += part.matrix.outputs();
+    if (&part != &source.parts.front()) name_ = joined_names(name_, part.name);
+  }
   bias_ = Buffer(static_cast<size_t>(panels_of(outputs_) * kPanel) * sizeof(float));
   float* bias = bias_.as<float>();
   for (const auto& part : source.parts) {
@@ -247,6 +259,30 @@ void Weight::pack_float(const WeightSource& source, ThreadTeam& team) {
       }
     }
   });
+}
+
+std::string_view Weight::kernel() const {
+  if (!form_) return name_of(compute_);
+  const bool bytes = has_int8_rows();
+  switch (*form_) {
+    case Form::kInt8:
+      return "int8 x f32 rows";
+    case Form::kInt8Block:
+      return bytes ? "int8 blocks x int8 rows" : "int8 blocks x f32 rows";
+    case Form::kInt4Block:
+      return bytes ? "int4 blocks x int8 rows" : "int4 blocks x f32 rows";
+    case Form::kPalette4:
+      return bytes ? "palette4 x int8 rows" : "palette4 x f32 rows";
+    case Form::kPalette8:
+      return "palette8 x f32 rows";
+  }
+  return "?";
+}
+
+Isa Weight::kernel_isa() const {
+  if (has_int8_rows()) return std::min(isa(), Isa::kVnni);
+  if (compute_ == Compute::kBF16Many && isa() >= Isa::kAmx) return Isa::kAmx;
+  return std::min(isa(), Isa::kAvx512);
 }
 
 size_t Weight::bytes() const {

@@ -3,9 +3,11 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "nn/isa.h"
 #include "nn/stored_matrix.h"
 #include "nn/tensor.h"
 #include "nn/thread_team.h"
@@ -48,11 +50,16 @@ std::string_view name_of(Compute compute);
 // bias each or none.
 struct WeightSource {
   struct Part {
-    StoredMatrix matrix;  // [outputs, inputs]
-    Tensor bias = {};     // f32, f16 or bf16 [outputs]; empty: zeros
+    StoredMatrix matrix;    // [outputs, inputs]
+    Tensor bias = {};       // f32, f16 or bf16 [outputs]; empty: zeros
+    std::string name = {};  // for whoever watches: "encoder.layers.0.fc1"
   };
   std::vector<Part> parts;
 };
+
+// Of one name after another, what all of them begin with is said once: "a.q_proj", "a.k_proj" ->
+// "a.q_proj+k_proj".
+std::string joined_names(std::string_view first, std::string_view next);
 
 // y = x W^T + b for W [outputs, inputs].
 class Weight {
@@ -64,6 +71,10 @@ class Weight {
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
   Compute compute() const { return compute_; }
+  const std::string& name() const { return name_; }  // of its parts
+  // The kernel that multiplies it, "int4 blocks x int8 rows", and the instruction set that uses.
+  std::string_view kernel() const;
+  Isa kernel_isa() const;
   // What activations are best kept as around this weight: kBF16 for Compute::kBF16Many, else kF32.
   DType activation_type() const {
     return compute_ == Compute::kBF16Many ? DType::kBF16 : DType::kF32;
@@ -83,6 +94,7 @@ class Weight {
   kernels::CompressedMatrix compressed() const;
   int64_t padded_inputs() const;  // of the rows of bytes that it is multiplied with
 
+  std::string name_;
   int64_t outputs_ = 0;
   int64_t inputs_ = 0;
   Compute compute_ = Compute::kF32Few;

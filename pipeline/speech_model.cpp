@@ -10,21 +10,6 @@ namespace parley::pipeline {
 
 namespace {
 
-dsp::LogMel front_end(const stage::Model& model) {
-  const stage::Stage& stage = model.stage("frontend");
-  stage.require_kind("log_mel");
-  const int rate = static_cast<int>(stage.config_int("sample_rate", 1, 1 << 20));
-  if (rate != dsp::kSampleRate)
-    throw Error(model.path().string(),
-                "its front end wants " + std::to_string(rate) + " Hz; only 16000 is known");
-  return dsp::LogMel({.sample_rate = rate,
-                      .n_fft = static_cast<int>(stage.config_int("n_fft", 2, 1 << 16)),
-                      .hop_length = static_cast<int>(stage.config_int("hop_length", 1, 1 << 16)),
-                      .n_mels = static_cast<int>(stage.config_int("n_mels", 1, 1024)),
-                      .f_min = static_cast<float>(stage.config_number("f_min", 0, 1e6)),
-                      .f_max = static_cast<float>(stage.config_number("f_max", 0, 1e6))});
-}
-
 void check_fit(const SpeechModel& model) {
   const std::string where = model.files.path().string();
   if (model.encoder.n_mels() != model.log_mel.config().n_mels)
@@ -46,6 +31,21 @@ void check_fit(const SpeechModel& model) {
 }
 
 }  // namespace
+
+dsp::LogMel front_end(const stage::Model& model) {
+  const stage::Stage& stage = model.stage("frontend");
+  stage.require_kind("log_mel");
+  const int rate = static_cast<int>(stage.config_int("sample_rate", 1, 1 << 20));
+  if (rate != dsp::kSampleRate)
+    throw Error(model.path().string(),
+                "its front end wants " + std::to_string(rate) + " Hz; only 16000 is known");
+  return dsp::LogMel({.sample_rate = rate,
+                      .n_fft = static_cast<int>(stage.config_int("n_fft", 2, 1 << 16)),
+                      .hop_length = static_cast<int>(stage.config_int("hop_length", 1, 1 << 16)),
+                      .n_mels = static_cast<int>(stage.config_int("n_mels", 1, 1024)),
+                      .f_min = static_cast<float>(stage.config_number("f_min", 0, 1e6)),
+                      .f_max = static_cast<float>(stage.config_number("f_max", 0, 1e6))});
+}
 
 std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path& folder,
                                                      nn::Precision precision, int threads) {

@@ -32,6 +32,9 @@ struct SpeechModel {
                                                  int threads = 0);
 };
 
+// The front end of a speech-to-text model. Throws Error.
+dsp::LogMel front_end(const stage::Model& model);
+
 // The window with this log-mel, f32 [encoder.frames(), n_mels], as the decoder hears it.
 std::shared_ptr<const decoder::CrossState> listen(nn::Context& ctx, const SpeechModel& model,
                                                   std::span<const float> mel);

@@ -71,6 +71,9 @@ class Synthesizer {
   void speak(const TextReader& reader, const SampleWriter& writer, const SpeakOptions& options = {},
              const SpeakEvents& events = {}, const std::stop_token& stop = {});
 
+  // Who watches the computation, or null; must outlive the next calls.
+  void set_observer(nn::Observer* observer) { ctx_.set_observer(observer); }
+
   const SpeakTimings& timings() const { return timings_; }  // of the last call
   const VoiceModel& model() const { return *model_; }
 

@@ -111,6 +111,9 @@ class Transcriber {
   void transcribe_all(const NextInput& next, const TranscribeOptions& options = {},
                       std::stop_token stop = {});
 
+  // Who watches the computation, or null; must outlive the next calls.
+  void set_observer(nn::Observer* observer) { ctx_.set_observer(observer); }
+
   const Timings& timings() const { return timings_; }  // of the last call
   const SpeechModel& model() const { return *model_; }
 

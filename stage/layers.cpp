@@ -7,13 +7,16 @@
 namespace parley::stage {
 
 nn::LayerNorm LayerReader::norm(const std::string& name, int64_t size) const {
-  return nn::LayerNorm::load(floats(name + ".weight", {size}), floats(name + ".bias", {size}));
+  nn::LayerNorm norm =
+      nn::LayerNorm::load(floats(name + ".weight", {size}), floats(name + ".bias", {size}));
+  norm.name = full_name(name);
+  return norm;
 }
 
 nn::WeightSource::Part LayerReader::part(const std::string& name, int64_t outputs, int64_t inputs,
                                          bool bias) const {
   return {matrix(name + ".weight", {outputs, inputs}),
-          bias ? floats(name + ".bias", {outputs}) : nn::Tensor()};
+          bias ? floats(name + ".bias", {outputs}) : nn::Tensor(), full_name(name)};
 }
 
 nn::Weight LayerReader::pack(std::vector<nn::WeightSource::Part> parts, nn::Compute compute) const {
@@ -28,7 +31,7 @@ nn::Conv1d LayerReader::conv1d(const std::string& name, const ConvSize& size,
   const nn::StoredMatrix kernel =
       matrix(name + ".weight", {size.outputs, size.inputs, size.kernel});
   nn::Conv1d conv = nn::Conv1d::pack(kernel, floats(name + ".bias", {size.outputs}), size.stride,
-                                     size.padding, compute, team_);
+                                     size.padding, compute, team_, full_name(name));
   weights_.release(kernel);
   return conv;
 }

@@ -22,6 +22,10 @@ class LayerReader {
   // Both must outlive the reader. The team shares the packing.
   LayerReader(const Stage& stage, nn::ThreadTeam& team)
       : stage_(&stage), weights_(stage.weights()), team_(team) {}
+  // The name of a layer as --keep calls it, for whoever watches: "encoder.layers.0.fc1".
+  std::string full_name(const std::string& layer) const {
+    return stage_ ? stage_->name() + "." + layer : layer;
+  }
   // Weights of which none are compressed.
   LayerReader(const Safetensors& weights, nn::ThreadTeam& team) : weights_(weights), team_(team) {}
 

@@ -5,13 +5,36 @@
 #include <cstring>
 #include <limits>
 
+#include "nn/measured.h"
 #include "vocoder/hifigan_network.h"
 
 namespace parley::vocoder {
 
 namespace {
+
 constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max() / 8192;  // times any rate
+
+// One step of a layer: operations beside each other are told of as one, under the name of the
+// first.
+nn::Operation describe(const Layer& layer, int64_t rows) {
+  const Operation& first = layer.operations.front();
+  nn::Operation told{.name = first.name,
+                     .kind = "convolution",
+                     .kernel = first.convolution.kernel(),
+                     .isa = first.convolution.kernel_isa()};
+  if (layer.operations.size() > 1) told.name += " +" + std::to_string(layer.operations.size() - 1);
+  for (const Operation& operation : layer.operations) {
+    const nn::ConvolutionShape& shape = operation.convolution.shape();
+    const auto steps = static_cast<double>(rows / operation.expand);
+    const auto element = static_cast<double>(nn::size_of(operation.convolution.type()));
+    told.flops += 2 * steps * static_cast<double>(shape.inputs * shape.outputs * shape.kernel);
+    told.bytes += static_cast<double>(operation.convolution.bytes()) +
+                  steps * element * static_cast<double>(shape.inputs + shape.outputs);
+  }
+  return told;
 }
+
+}  // namespace
 
 struct HifiGanStream::State {
   explicit State(const HifiGan::Network& network) : net(network), steps(network.levels.size()) {
@@ -32,7 +55,14 @@ struct HifiGanStream::State {
                  int64_t input_shift);
   void run_slice(const Level& level, const Operation& operation, int64_t step, int64_t slice,
                  int64_t group, int64_t input_shift, std::byte* scratch);
+  // Rows [begin, end) of the current step of a line that lie in the utterance.
+  struct Span {
+    int64_t begin;
+    int64_t end;
+  };
+  Span inside(const Level& level, int line, int64_t step) const;
   void clear_outside(const Level& level, int line, int64_t step);
+  void show(nn::Context& ctx, const Level& level, int64_t step);
   void keep_history(const Level& level);
   void emit(const Level& level, int64_t step, std::vector<float>& samples);
 
@@ -77,6 +107,7 @@ void HifiGanStream::State::run_level(nn::Context& ctx, size_t index, int64_t par
     run_layer(ctx, level, layer, step, input_shift);
     input_shift = 0;
   }
+  show(ctx, level, step);
   if (index + 1 < net.levels.size()) {
     for (int64_t i = 0; i < net.levels[index + 1].steps; ++i) run_level(ctx, index + 1, i, samples);
   } else {
@@ -88,6 +119,7 @@ void HifiGanStream::State::run_level(nn::Context& ctx, size_t index, int64_t par
 
 void HifiGanStream::State::run_layer(nn::Context& ctx, const Level& level, const Layer& layer,
                                      int64_t step, int64_t input_shift) {
+  const nn::Measured measured(ctx, [&] { return describe(layer, level.rows); });
   const nn::Scope scope(ctx);
   const auto& operations = layer.operations;
   size_t scratch_bytes = 0;
@@ -147,13 +179,26 @@ void HifiGanStream::State::run_slice(const Level& level, const Operation& operat
                             group, epilogue, scratch);
 }
 
+HifiGanStream::State::Span HifiGanStream::State::inside(const Level& level, int line,
+                                                        int64_t step) const {
+  const int64_t rows = net.lines[static_cast<size_t>(line)].rows;
+  const int64_t time = net.time(level, line, step);
+  const int64_t begin = std::clamp<int64_t>(-time, 0, rows);
+  return {begin, std::clamp<int64_t>(total * level.rate - time, begin, rows)};
+}
+
+void HifiGanStream::State::show(nn::Context& ctx, const Level& level, int64_t step) {
+  const Line& line = net.lines[static_cast<size_t>(level.output)];
+  const auto [begin, end] = inside(level, level.output, step);
+  if (begin < end)
+    ctx.show(level.name, {row(level.output, begin), {end - begin, line.channels}, line.type});
+}
+
 // Before and after the utterance there is nothing but zeros, as the padding of every convolution
 // wants it.
 void HifiGanStream::State::clear_outside(const Level& level, int line, int64_t step) {
   const Line& plan = net.lines[static_cast<size_t>(line)];
-  const int64_t time = net.time(level, line, step);
-  const int64_t begin = std::clamp<int64_t>(-time, 0, plan.rows);
-  const int64_t end = std::clamp<int64_t>(total * level.rate - time, begin, plan.rows);
+  const auto [begin, end] = inside(level, line, step);
   std::memset(row(line, 0), 0, static_cast<size_t>(begin * plan.row_bytes()));
   std::memset(row(line, end), 0, static_cast<size_t>((plan.rows - end) * plan.row_bytes()));
 }
@@ -169,9 +214,7 @@ void HifiGanStream::State::keep_history(const Level& level) {
 
 void HifiGanStream::State::emit(const Level& level, int64_t step, std::vector<float>& samples) {
   const Line& line = net.lines[static_cast<size_t>(net.samples_line)];
-  const int64_t time = net.time(level, net.samples_line, step);
-  const int64_t begin = std::clamp<int64_t>(-time, 0, line.rows);
-  const int64_t end = std::clamp<int64_t>(total * level.rate - time, begin, line.rows);
+  const auto [begin, end] = inside(level, net.samples_line, step);
   const auto* rows = reinterpret_cast<const float*>(row(net.samples_line, begin));
   const size_t before = samples.size();
   for (int64_t t = 0; t < end - begin; ++t) samples.push_back(rows[t * line.channels]);

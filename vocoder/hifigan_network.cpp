@@ -48,6 +48,7 @@ class HifiGan::Network::Builder {
   Builder(Network& network, const stage::Stage& stage, DType type, nn::ThreadTeam& team)
       : net_(network),
         dims_(network.dims),
+        name_(stage.name()),
         read_(stage.weights(), team),
         type_(type),
         team_(team) {}
@@ -116,6 +117,7 @@ class HifiGan::Network::Builder {
 
   Network& net_;
   const stage::HifiGanDims& dims_;
+  std::string name_;  // of the stage
   stage::LayerReader read_;
   DType type_;  // of activations between the first and the last convolution
   nn::ThreadTeam& team_;
@@ -153,12 +155,13 @@ Operation HifiGan::Network::Builder::same(const std::string& name, nn::Convoluti
   const nn::Buffer weight = read_.f32(name + ".weight", dims);
   for (int64_t i = 0; i < dims.elements(); ++i) weight.as<float>()[i] *= factor;
   const nn::Buffer bias = read_.f32(name + ".bias", {shape.outputs});
-  return {.convolution = pack(shape, weight, bias, line(in).type),
+  return {.name = name_ + "." + name,
+          .convolution = pack(shape, weight, bias, line(in).type),
           .in = view(in, lag, (shape.kernel - 1) / 2 * shape.dilation)};
 }
 
 void HifiGan::Network::Builder::add_frames() {
-  net_.levels.push_back({.rate = 1, .rows = net_.block_frames});
+  net_.levels.push_back({.name = name_ + ".levels.0", .rate = 1, .rows = net_.block_frames});
   net_.mel_line = add_line(dims_.model_in_dim, DType::kF32, 0);
   const int64_t lag = (kEndKernel - 1) / 2;
   Operation pre = same("conv_pre",
@@ -166,7 +169,7 @@ void HifiGan::Network::Builder::add_frames() {
                         .outputs = dims_.upsample_initial_channel,
                         .kernel = kEndKernel},
                        net_.mel_line, lag);
-  output_ = pre.activated = add_line(dims_.upsample_initial_channel, type_, lag);
+  level().output = output_ = pre.activated = add_line(dims_.upsample_initial_channel, type_, lag);
   pre.slope = slope();
   level().layers.emplace_back().operations.push_back(std::move(pre));
 }
@@ -178,7 +181,8 @@ void HifiGan::Network::Builder::add_level(size_t i) {
   const Level& above = level();
   const int64_t input_rows = largest_divisor(
       above.rows, std::max<int64_t>(1, line_elements(channels) / (rate * channels)));
-  Level next = {.rate = above.rate * rate,
+  Level next = {.name = name_ + ".levels." + std::to_string(net_.levels.size()),
+                .rate = above.rate * rate,
                 .rows = input_rows * rate,
                 .start = rate * (above.start - line(output_).lag) - padding,
                 .steps = above.rows / input_rows,
@@ -222,7 +226,8 @@ Operation HifiGan::Network::Builder::upsampling(size_t i, int64_t input_rows) {
                                       .outputs = rate * columns,
                                       .kernel = taps,
                                       .rows = largest_divisor(input_rows, kMaxSliceRows)};
-  return {.convolution = pack(shape, weight, bias, line(output_).type),
+  return {.name = name_ + "." + name,
+          .convolution = pack(shape, weight, bias, line(output_).type),
           .in = view(output_, line(output_).lag, taps - 1),
           .expand = rate};
 }
@@ -256,7 +261,7 @@ void HifiGan::Network::Builder::add_resblocks(size_t i) {
     }
   }
   for (Layer& layer : layers) level().layers.push_back(std::move(layer));
-  output_ = out;
+  level().output = output_ = out;
 }
 
 // Convolution `layer` of residual block b, whose output lags by `lag`. The last one is left without

@@ -32,6 +32,7 @@ struct View {
 
 // out = W * in + sum of `add`; `sum` takes it as it is, `activated` through a leaky ReLU.
 struct Operation {
+  std::string name;  // of its weights, "vocoder.conv_pre"
   nn::Convolution convolution;
   View in;
   View add[2] = {};
@@ -52,6 +53,7 @@ struct Layer {
 
 // What runs at one rate. Level 0 has the mel frames, level i what comes out of the i-th upsampling.
 struct Level {
+  std::string name = {};   // "vocoder.levels.1"
   int64_t rate = 1;        // rows for each mel frame
   int64_t rows = 0;        // of a step
   int64_t start = 0;       // time of the first row of the first step of a line without lag
@@ -59,6 +61,7 @@ struct Level {
   int64_t input_rows = 0;  // of the level above that one step takes
   std::vector<int> lines = {};
   std::vector<Layer> layers = {};
+  int output = -1;  // the line that the next level reads, or the last convolution
 };
 
 struct HifiGan::Network {
