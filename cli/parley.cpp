@@ -1,8 +1,4 @@
-// parley: models converted, inspected, and the machine examined.
-#include <algorithm>
-#include <array>
-#include <string_view>
-
+// parley: models converted, inspected, validated, and the machine examined.
 #include "cli/parley_commands.h"
 #include "cli/program.h"
 
@@ -10,15 +6,9 @@ namespace parley::cli {
 
 namespace {
 
-// Commands whose names are settled and whose work has not come yet.
-constexpr std::array<std::string_view, 2> kLater = {"validate", "profile"};
-
 void check_command(CLI::App& app, int argc, char** argv) {
   const std::string command = argc < 2 ? "" : argv[1];
   if (command.empty() || command[0] == '-') return;
-  if (std::find(kLater.begin(), kLater.end(), command) != kLater.end()) {
-    throw UsageError("the command '" + command + "' is not yet available");
-  }
   const auto named = [&](CLI::App* known) { return known->get_name() == command; };
   if (app.get_subcommands(named).empty()) throw UsageError("there is no command '" + command + "'");
 }
@@ -33,11 +23,15 @@ int main(int argc, char** argv) {
   ConvertArguments convert_arguments;
   CompressArguments compress_arguments;
   InspectArguments inspect_arguments;
+  ValidateArguments validate_arguments;
+  ProfileArguments profile_arguments;
   CLI::App* convert = add_convert(app, convert_arguments);
   CLI::App* compress = add_compress(app, compress_arguments);
   CLI::App* inspect = add_inspect(app, inspect_arguments);
   ModelsArguments models_arguments;
   CLI::App* models = add_models(app, models_arguments);
+  CLI::App* validate = add_validate(app, validate_arguments);
+  CLI::App* profile = add_profile(app, profile_arguments);
   CLI::App* doctor = add_doctor(app);
   try {
     check_command(app, argc, argv);
@@ -50,6 +44,8 @@ int main(int argc, char** argv) {
     if (compress->parsed()) return run_compress(compress_arguments);
     if (inspect->parsed()) return run_inspect(inspect_arguments);
     if (models->parsed()) return run_models(*models, models_arguments);
+    if (validate->parsed()) return run_validate(validate_arguments);
+    if (profile->parsed()) return run_profile(profile_arguments);
     if (doctor->parsed()) return run_doctor();
     return static_cast<int>(kWrongUsage);
   });

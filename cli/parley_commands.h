@@ -4,8 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "nn/weight.h"
 
 namespace parley::cli {
 
@@ -48,6 +51,40 @@ struct ModelsArguments {
 };
 CLI::App* add_models(CLI::App& app, ModelsArguments& arguments);
 int run_models(const CLI::App& models, const ModelsArguments& arguments);
+struct ValidateArguments {
+  std::string model;
+  std::filesystem::path against;  // golden tensors
+  std::string reference;          // another model
+  std::filesystem::path input;    // a recording for the stages
+  std::filesystem::path manifest;
+  size_t limit = 0;  // rows of the manifest; 0: all
+  std::string listener;
+  std::string language = "en";
+  int beam = 5;
+  bool layers = false;
+  std::optional<double> max_error;
+  std::optional<double> max_wer_delta;  // points of a hundred
+  std::optional<double> max_mcd;
+  std::optional<double> min_snr;
+  std::string json;
+  nn::Precision precision = nn::Precision::kAuto;
+  int threads = 0;
+  bool quiet = false;
+};
+CLI::App* add_validate(CLI::App& app, ValidateArguments& arguments);
+int run_validate(const ValidateArguments& arguments);
+
+struct ProfileArguments {
+  std::string model;
+  std::filesystem::path input;
+  int top = 20;
+  int beam = 5;
+  std::string json;
+  nn::Precision precision = nn::Precision::kAuto;
+  int threads = 0;
+};
+CLI::App* add_profile(CLI::App& app, ProfileArguments& arguments);
+int run_profile(const ProfileArguments& arguments);
 
 CLI::App* add_doctor(CLI::App& app);
 int run_doctor();

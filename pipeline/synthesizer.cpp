@@ -313,7 +313,7 @@ void Synthesizer::speak(const TextReader& reader, const SampleWriter& writer,
 }
 
 std::vector<float> speak(Synthesizer& synthesizer, std::string_view text,
-                         const SpeakOptions& options) {
+                         const SpeakOptions& options, const std::stop_token& stop) {
   std::vector<float> all;
   const auto reader = [&](std::span<char> buffer, const std::stop_token&) {
     const size_t count = std::min(buffer.size(), text.size());
@@ -326,7 +326,7 @@ std::vector<float> speak(Synthesizer& synthesizer, std::string_view text,
       [&](std::span<const float> samples) {
         all.insert(all.end(), samples.begin(), samples.end());
       },
-      options);
+      options, {}, stop);
   return all;
 }
 

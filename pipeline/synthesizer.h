@@ -85,6 +85,6 @@ class Synthesizer {
 
 // A whole text to samples at the model's rate or options.sample_rate.
 std::vector<float> speak(Synthesizer& synthesizer, std::string_view text,
-                         const SpeakOptions& options = {});
+                         const SpeakOptions& options = {}, const std::stop_token& stop = {});
 
 }  // namespace parley::pipeline
