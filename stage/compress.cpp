@@ -8,6 +8,7 @@
 #include "stage/folder_writer.h"
 #include "stage/quantize.h"
 #include "stage/safetensors.h"
+#include "stage/speecht5_convert.h"
 #include "stage/weights_writer.h"
 #include "stage/whisper_stages.h"
 
@@ -79,7 +80,8 @@ class Rules {
       return checked(stage, item, options_.keep[i]);
     }
     if (item.name == "embed_positions.weight") return {nn::Storage::kFloat, nn::DType::kF32};
-    if (item.shape.rank() != 2 || !loads_compressed(stage)) return {};
+    if (item.shape.rank() != 2 || !loads_compressed(stage) || is_small_and_heard(item.name))
+      return {};
     const Storage chosen = options_.weights.storage;
     const bool coarse = chosen == Storage::kInt4 || chosen == Storage::kPalette4;
     if (item.name == "embed_tokens.weight" && coarse) return {Storage::kInt8};
@@ -94,7 +96,14 @@ class Rules {
 
  private:
   static bool loads_compressed(const Stage& stage) {
-    return stage.kind() == kWhisperEncoderKind || stage.kind() == kWhisperDecoderKind;
+    constexpr std::string_view kKinds[] = {kWhisperEncoderKind, kWhisperDecoderKind,
+                                           kTextEncoderKind, kMelDecoderKind};
+    return std::find(std::begin(kKinds), std::end(kKinds), stage.kind()) != std::end(kKinds);
+  }
+  // SpeechT5's mel decoder is computed in f32 where frames go in and come out.
+  static bool is_small_and_heard(std::string_view name) {
+    return name.starts_with("prenet.") || name == "feat_out.weight" || name == "prob_out.weight" ||
+           name == "embed_positions.pe_k.weight";
   }
   static TensorStorage checked(const Stage& stage, const Item& item, const KeepRule& rule) {
     const bool compressible = loads_compressed(stage) && item.name != "embed_positions.weight";

@@ -35,10 +35,11 @@ struct CompressOptions {
 };
 
 // Writes `model` to `destination` with the matrices of its linear layers stored as
-// `options.weights`. What `keep` does not name stays wide where narrow does harm: vectors and
-// position embeddings as they are, convolutions and whole stages of other kinds than Whisper's
-// (vocoders) f16. The token embedding, which is also the output matrix, is stored in 4 bits only
-// with int4 in blocks, where that costs no words.
+// `options.weights`: those of Whisper's stages, SpeechT5's text encoder and mel decoder. What
+// `keep` does not name stays wide where narrow does harm: vectors and position embeddings as they
+// are; convolutions, what a mel decoder reads frames with and writes them, and vocoders f16. The
+// token embedding, which is also the output matrix, is stored in 4 bits only with int4 in blocks,
+// where that costs no words.
 //
 // The folder appears complete or not at all, as with convert(). Throws Error, also when a rule of
 // `keep` names no tensor.
