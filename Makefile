@@ -36,6 +36,7 @@ help:
 	@echo 'make check                 formatting, brief fuzzing, the tests under sanitizers; CI: make check && make test'
 	@echo 'make check-tidy            clang-tidy on all sources (minutes)'
 	@echo 'make bench                 times of the stages; beside whisper.cpp with WHISPER_CPP_BENCH=.../whisper-bench'
+	@echo 'make storages              size, times and word error rates of compressed models: the table in README.md'
 	@echo 'make fuzz FUZZ_SECONDS=60  every fuzz target for that long'
 	@echo 'make format                clang-format on all sources'
 	@echo 'make setup                 install the Debian packages that are missing'
@@ -197,6 +198,12 @@ else
 	@$(PYTHON) bench/compare_live.py bench-models/pilot-en.parley bench-models/two.wav --program $(BUILD)/transcribe \
 	  $(if $(WHISPER_CPP_STREAM),--whisper-stream $(WHISPER_CPP_STREAM) --ggml $(BENCH_PILOT)/ggml-model-q8_0.bin)
 endif
+
+# What compression costs and gains: the README's table.
+.PHONY: storages
+storages: setup-bench build bench-models/base.en.parley/model.json $(BENCH_PILOT:%=bench-models/pilot-en.parley/model.json)
+	$(PYTHON) bench/storages.py --build $(BUILD) --speed bench-models/base.en.parley \
+	  $(if $(and $(BENCH_CORPORA),$(BENCH_PILOT)),--words bench-models/pilot-en.parley $(BENCH_CORPORA:%=--manifest %/manifest.tsv))
 
 install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)
