@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 
 #include "base/error.h"
 #include "nn/isa.h"
@@ -20,12 +21,26 @@ size_t aligned(size_t bytes) {
 
 std::byte* Arena::allocate(size_t bytes) {
   bytes = aligned(std::max<size_t>(bytes, 1));
+  const size_t first_free = used_ == 0 ? chunk_ : chunk_ + 1;
   while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].size()) {
     ++chunk_;
     used_ = 0;
   }
-  if (chunk_ == chunks_.size())
-    chunks_.push_back(Buffer::uninitialized(std::max(bytes, kMinChunk)));
+  if (chunk_ == chunks_.size()) {
+    // Free chunks that are too small give way to one that is not: what grows step by step would
+    // otherwise leave a chunk behind at each step.
+    size_t wanted = std::max(bytes, kMinChunk);
+    if (first_free < chunks_.size()) {
+      const auto free = chunks_.begin() + static_cast<std::ptrdiff_t>(first_free);
+      wanted = std::max(wanted, std::accumulate(free, chunks_.end(), size_t{0},
+                                                [](size_t sum, const Buffer& chunk) {
+                                                  return sum + chunk.size();
+                                                }));
+      chunks_.erase(free, chunks_.end());
+      chunk_ = first_free;
+    }
+    chunks_.push_back(Buffer::uninitialized(wanted));
+  }
   std::byte* memory = chunks_[chunk_].data() + used_;
   used_ += bytes;
   return memory;

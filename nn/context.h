@@ -14,7 +14,7 @@
 namespace parley::nn {
 
 // Memory handed out in order and taken back in reverse order, whole scopes at a time. Grows in
-// chunks that are kept.
+// chunks that are kept until a larger one is needed in their place.
 class Arena {
  public:
   // 64-byte aligned, not initialized.

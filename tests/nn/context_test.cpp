@@ -22,6 +22,19 @@ TEST(Arena, ScopesGiveBackWhatTheyTook) {
   EXPECT_LT(ctx.arena().reserved_bytes(), size_t{6} << 20);
 }
 
+TEST(Arena, WhatGrowsStepByStepLeavesNothingBehind) {
+  Arena arena;
+  constexpr size_t kMiB = size_t{1} << 20;
+  arena.allocate(64);  // stays
+  const Arena::Mark mark = arena.mark();
+  for (size_t size = 4; size <= 64; size += 4) {
+    arena.allocate(size * kMiB);
+    arena.allocate(3 * kMiB);
+    arena.release(mark);
+  }
+  EXPECT_LE(arena.reserved_bytes(), 80 * kMiB);
+}
+
 TEST(Arena, EarlierAllocationsStayWhenItGrows) {
   Context ctx({.threads = 1});
   const Tensor small = ctx.allocate({10});
