@@ -36,6 +36,9 @@ class MappedFile {
 // The whole file as a string. Throws Error when it cannot be read or is longer than max_bytes.
 std::string read_file(const std::filesystem::path& path, size_t max_bytes);
 
+// Makes renames in `folder` durable; empty: the current one. Where that cannot be, nothing happens.
+void sync_folder(const std::filesystem::path& folder);
+
 // Writes beside `path` under a temporary name; commit() flushes to disk and renames, so that
 // readers see the old file or the whole new one. Without commit() nothing is left behind. Every
 // failed write throws Error (disk full, closed pipe).

@@ -104,10 +104,7 @@ void PartialFile::commit() {
   if (::rename(part_.c_str(), file_.c_str()) != 0) fail("cannot rename into place");
   std::error_code ignored;
   fs::remove(version_, ignored);
-  const int folder = ::open(file_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;
-  ::fsync(folder);
-  ::close(folder);
+  sync_folder(file_.parent_path());
 }
 
 void PartialFile::discard() {

@@ -1,6 +1,5 @@
 #include "stage/folder_writer.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace parley::stage {
 
@@ -28,14 +28,6 @@ fs::path make_temporary(const fs::path& destination) {
   }
   ::chmod(name.c_str(), 0755);
   return name;
-}
-
-// Makes renames below `folder` durable.
-void sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "stage/manifest.h"
 
 namespace parley::stage {
@@ -64,10 +65,7 @@ void move_to(const fs::path& from, const fs::path& to) {
   fs::remove_all(to, error);
   fs::rename(from, to, error);
   if (error) throw Error(to.string(), "cannot rename into place: " + error.message());
-  const int folder = ::open(to.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;
-  ::fsync(folder);
-  ::close(folder);
+  sync_folder(to.parent_path());
 }
 
 std::vector<std::string> names_in(const fs::path& folder) {
