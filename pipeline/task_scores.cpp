@@ -14,6 +14,7 @@
 #include "stage/manifest.h"
 #include "text/basic_normalizer.h"
 #include "text/english_normalizer.h"
+#include "text/word_tokens.h"
 #include "vocoder/griffin_lim.h"
 
 namespace parley::pipeline {
@@ -37,18 +38,13 @@ class Normalizer {
  public:
   explicit Normalizer(const std::string& language)
       : english_(language.empty() || language == "en"),
-        basic_(/*remove_diacritics=*/false, is_written_without_spaces(language)) {}
+        basic_(/*remove_diacritics=*/false, text::is_written_without_spaces(language)) {}
 
   std::string operator()(std::string_view text) const {
     return english_ ? normalizer_(text) : basic_(text);
   }
 
  private:
-  static bool is_written_without_spaces(const std::string& code) {
-    constexpr std::string_view kCodes[] = {"zh", "ja", "th", "lo", "my", "yue"};
-    return std::find(std::begin(kCodes), std::end(kCodes), code) != std::end(kCodes);
-  }
-
   bool english_;
   text::EnglishTextNormalizer normalizer_;
   text::BasicTextNormalizer basic_;

@@ -8,7 +8,6 @@ namespace parley::text {
 
 namespace {
 
-constexpr std::string_view kWithoutSpaces[] = {"zh", "ja", "th", "lo", "my", "yue"};
 constexpr std::string_view kPunctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 // The published test, `text.strip() in string.punctuation`: white space alone passes, as do runs of
@@ -49,11 +48,16 @@ std::vector<WordTokens> split_on_unicode(const Tokenizer& tokenizer, std::span<c
 
 }  // namespace
 
+bool is_written_without_spaces(std::string_view language) {
+  constexpr std::string_view kLanguages[] = {"zh", "ja", "th", "lo", "my", "yue"};
+  return std::ranges::find(kLanguages, language) != std::end(kLanguages);
+}
+
 std::vector<WordTokens> split_to_word_tokens(const Tokenizer& tokenizer,
                                              std::span<const int32_t> ids,
                                              std::string_view language) {
   std::vector<WordTokens> runs = split_on_unicode(tokenizer, ids);
-  if (std::ranges::find(kWithoutSpaces, language) != std::end(kWithoutSpaces)) return runs;
+  if (is_written_without_spaces(language)) return runs;
   std::vector<WordTokens> words;
   for (WordTokens& run : runs) {
     const bool begins_word =

@@ -11,6 +11,9 @@
 
 namespace parley::text {
 
+// Whether words have no spaces between them: zh, ja, th, lo, my, yue.
+bool is_written_without_spaces(std::string_view language);
+
 // tokens[begin, end) spell `text`, leading space included.
 struct WordTokens {
   std::string text;
@@ -20,8 +23,8 @@ struct WordTokens {
 
 // Cuts `ids` into words, in order and without gaps (openai/whisper tokenizer.py,
 // split_to_word_tokens): before a token that begins with a space, around punctuation, and around
-// special tokens, which are words without text. For languages written without spaces (zh, ja, th,
-// lo, my, yue) wherever a code point ends. No cut is ever inside a code point.
+// special tokens, which are words without text. For languages written without spaces wherever a
+// code point ends. No cut is ever inside a code point.
 std::vector<WordTokens> split_to_word_tokens(const Tokenizer& tokenizer,
                                              std::span<const int32_t> ids,
                                              std::string_view language);
