@@ -9,6 +9,9 @@
 
 namespace parley::cli {
 
+// The speech model that comes with the programs.
+inline constexpr const char* kEmbeddedSpeechModel = "parley-mini-en";
+
 // The user's models (stage::ModelStore::default_folder()). Throws Error when it is not known where.
 stage::ModelStore model_store();
 

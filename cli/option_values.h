@@ -4,25 +4,17 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <charconv>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "cli/parse_number.h"
 #include "cli/program.h"
+#include "nn/weight.h"
 
 namespace parley::cli {
-
-// The whole text as a number, or nothing.
-template <typename Number>
-std::optional<Number> parse_number(std::string_view text) {
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 // As short as it can be read back.
 template <typename Number>
@@ -68,6 +60,16 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& target,
   };
   return app.add_option_function<std::string>(name, read, description + "  [" + preset + "]")
       ->type_name(names);
+}
+
+// --precision and --threads, as all computing programs have them. computed: what is.
+inline void add_machine(CLI::App& app, nn::Precision& precision, int& threads,
+                        const std::string& computed = "Of the computation", bool int8 = true) {
+  std::vector<std::pair<std::string, nn::Precision>> choices = {
+      {"auto", nn::Precision::kAuto}, {"f32", nn::Precision::kF32}, {"bf16", nn::Precision::kBF16}};
+  if (int8) choices.emplace_back("int8", nn::Precision::kInt8);
+  add_choice(app, "--precision", precision, std::move(choices), computed);
+  add_number(app, "--threads", threads, 1, 1024, "[all processors]", false);
 }
 
 template <typename Read>

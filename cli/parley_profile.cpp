@@ -167,13 +167,7 @@ CLI::App* add_profile(CLI::App& app, ProfileArguments& a) {
       ->add_option("--json", a.json,
                    "Write all operators as JSON; -: to standard output, instead of the table")
       ->type_name("FILE");
-  add_choice<nn::Precision>(*command, "--precision", a.precision,
-                            {{"auto", nn::Precision::kAuto},
-                             {"f32", nn::Precision::kF32},
-                             {"bf16", nn::Precision::kBF16},
-                             {"int8", nn::Precision::kInt8}},
-                            "Of the computation");
-  add_number(*command, "--threads", a.threads, 1, 1024, "[all processors]", false);
+  add_machine(*command, a.precision, a.threads);
   return command;
 }
 

@@ -17,7 +17,6 @@ namespace parley::cli {
 
 namespace {
 
-constexpr const char* kEmbeddedListener = "parley-mini-en";
 constexpr double kLargest = std::numeric_limits<double>::max();
 
 void check_usage(const ValidateArguments& a) {
@@ -167,7 +166,7 @@ class Validator {
     if (reference != nullptr) other.emplace(load(*reference, nn::Precision::kF32), a_.threads);
     pipeline::Transcriber listener(load_model([&] {
                                      return pipeline::SpeechModel::load(
-                                         find_model(a_.listener, "stt", kEmbeddedListener),
+                                         find_model(a_.listener, "stt", kEmbeddedSpeechModel),
                                          nn::Precision::kAuto, a_.threads);
                                    }),
                                    a_.threads);
@@ -246,13 +245,7 @@ CLI::App* add_validate(CLI::App& app, ValidateArguments& a) {
       ->add_option("--json", a.json,
                    "Write the result as JSON; -: to standard output, instead of the table")
       ->type_name("FILE");
-  add_choice<nn::Precision>(*command, "--precision", a.precision,
-                            {{"auto", nn::Precision::kAuto},
-                             {"f32", nn::Precision::kF32},
-                             {"bf16", nn::Precision::kBF16},
-                             {"int8", nn::Precision::kInt8}},
-                            "Of MODEL's computation");
-  add_number(*command, "--threads", a.threads, 1, 1024, "[all processors]", false);
+  add_machine(*command, a.precision, a.threads, "Of MODEL's computation");
   command->add_flag("--quiet", a.quiet, "No progress bar");
   return command;
 }

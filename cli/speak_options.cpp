@@ -42,12 +42,7 @@ void add_output_options(CLI::App& app, SpeakArguments& a) {
 
 void add_machine_options(CLI::App& app, SpeakArguments& a) {
   app.option_defaults()->group("Machine");
-  add_choice<nn::Precision>(app, "--precision", a.precision,
-                            {{"auto", nn::Precision::kAuto},
-                             {"f32", nn::Precision::kF32},
-                             {"bf16", nn::Precision::kBF16}},
-                            "Of the computation");
-  add_number(app, "--threads", a.threads, 1, 1024, "[all processors]", false);
+  add_machine(app, a.precision, a.threads, "Of the computation", /*int8=*/false);
   app.add_option("--timings", a.timings, "Write times as JSON; -: standard output")
       ->type_name("FILE");
   app.add_flag("--quiet", a.quiet, "No notices");

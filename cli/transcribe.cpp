@@ -28,7 +28,6 @@ namespace parley::cli {
 
 namespace {
 
-constexpr const char* kEmbeddedModel = "parley-mini-en";
 constexpr const char* kEmbeddedVad = "silero-vad";
 
 int list_languages() {
@@ -147,10 +146,11 @@ int ended(const Body& body) {
 
 std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arguments) {
   const auto model = load_model([&] {
-    const std::filesystem::path folder = find_model(arguments.model, "stt", kEmbeddedModel);
-    if (arguments.model.empty() && !arguments.quiet && is_embedded_model(folder, kEmbeddedModel)) {
+    const std::filesystem::path folder = find_model(arguments.model, "stt", kEmbeddedSpeechModel);
+    if (arguments.model.empty() && !arguments.quiet &&
+        is_embedded_model(folder, kEmbeddedSpeechModel)) {
       std::fprintf(stderr, "transcribe: %s is small; for more than simple sentences, install %s\n",
-                   kEmbeddedModel, "another: parley models pull whisper-base.en");
+                   kEmbeddedSpeechModel, "another: parley models pull whisper-base.en");
     }
     return pipeline::SpeechModel::load(folder, arguments.precision, arguments.threads);
   });

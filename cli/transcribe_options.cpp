@@ -207,13 +207,7 @@ void add_decoding_options(CLI::App& app, TranscribeArguments& a) {
 
 void add_machine_options(CLI::App& app, TranscribeArguments& a) {
   app.option_defaults()->group("Machine");
-  add_choice<nn::Precision>(app, "--precision", a.precision,
-                            {{"auto", nn::Precision::kAuto},
-                             {"f32", nn::Precision::kF32},
-                             {"bf16", nn::Precision::kBF16},
-                             {"int8", nn::Precision::kInt8}},
-                            "Of the computation");
-  add_number(app, "--threads", a.threads, 1, 1024, "[all processors]", false);
+  add_machine(app, a.precision, a.threads);
   add_number(app, "--batch", a.options.batch, 1, 256, "Windows decoded together (windows)");
   app.add_option("--timings", a.timings, "Write times as JSON; -: standard output")
       ->type_name("FILE");

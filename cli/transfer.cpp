@@ -3,10 +3,10 @@
 #include <strings.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <new>
 
+#include "cli/parse_number.h"
 #include "cli/program.h"
 #include "stage/inspect.h"
 
@@ -33,13 +33,6 @@ std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(kBlank);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
-std::optional<uint64_t> number(std::string_view text) {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 // The value of a header line if it has this name.
@@ -192,7 +185,8 @@ int Transfer::watch(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) 
 
 void Transfer::header(std::string_view line) {
   if (line.starts_with("HTTP/")) response_ = {};  // a redirect's headers say nothing
-  if (const auto length = value_of(line, "Content-Length")) response_.length = number(*length);
+  if (const auto length = value_of(line, "Content-Length"))
+    response_.length = parse_number<uint64_t>(*length);
   if (const auto etag = value_of(line, "ETag")) response_.etag = *etag;
   if (const auto modified = value_of(line, "Last-Modified")) response_.modified = *modified;
   const auto range = value_of(line, "Content-Range");  // "bytes FIRST-LAST/TOTAL", "bytes */TOTAL"
@@ -200,8 +194,8 @@ void Transfer::header(std::string_view line) {
   const size_t slash = range->find('/');
   if (slash == std::string_view::npos) return;
   const std::string_view place = range->substr(6, slash - 6);
-  response_.range_first = number(place.substr(0, place.find('-')));
-  response_.range_total = number(range->substr(slash + 1));
+  response_.range_first = parse_number<uint64_t>(place.substr(0, place.find('-')));
+  response_.range_total = parse_number<uint64_t>(range->substr(slash + 1));
 }
 
 void Transfer::begin_body() {
