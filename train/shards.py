@@ -32,10 +32,10 @@ class ShardWriter:
         self.lines: list[str] = []
         self.position = 0
 
-    def add(self, audio: np.ndarray, text: str, speaker: str, source: str) -> None:
+    def add(self, audio: np.ndarray, text: str, speaker: str, source: str, **facts) -> None:
         assert audio.dtype == np.int16 and audio.ndim == 1
         self.audio.write(audio.tobytes())
-        row = {"at": self.position, "samples": len(audio), "text": text, "speaker": speaker, "source": source}
+        row = {"at": self.position, "samples": len(audio), "text": text, "speaker": speaker, "source": source, **facts}
         self.lines.append(json.dumps(row))
         self.position += len(audio)
 

@@ -37,15 +37,30 @@ def speak(engine: str, voice: str, text: str, rng: random.Random | None, folder:
     else:
         raise ValueError(engine)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    audio, rate = soundfile.read(wav, dtype="float32")
-    return trim((np.clip(at_rate(audio, rate), -1, 1) * 32767).astype(np.int16))
+    audio = read_wav(wav)
+    return audio[speech(audio)]
 
 
-def trim(audio: np.ndarray, keep: int = RATE // 10) -> np.ndarray:
+def teach(voice: str, text: str, folder: Path) -> tuple[np.ndarray, list[tuple[str, float]]]:
+    """A voice of flite in its own pace, and its phones with the second at which each ends."""
+    wav = folder / "speech.wav"
+    command = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(wav)]
+    phones = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.split()
+    audio = read_wav(wav)
+    part = speech(audio)
+    ends = [(name, round(float(end) - part.start / RATE, 3)) for name, end in (phone.split(":") for phone in phones)]
+    return audio[part], ends
+
+
+def read_wav(path: Path) -> np.ndarray:
+    audio, rate = soundfile.read(path, dtype="float32")
+    return (np.clip(at_rate(audio, rate), -1, 1) * 32767).astype(np.int16)
+
+
+def speech(audio: np.ndarray, keep: int = RATE // 10) -> slice:
+    """Where the speech is, with 0.1 s of the silence at both ends."""
     loud = np.flatnonzero(np.abs(audio.astype(np.int32)) > max(200, np.abs(audio.astype(np.int32)).max() // 50))
-    if len(loud) == 0:
-        return audio[:0]
-    return audio[max(0, loud[0] - keep): loud[-1] + keep]
+    return slice(max(0, loud[0] - keep), loud[-1] + keep) if len(loud) else slice(0, 0)
 
 
 def plan(corpus: Path, own: int, seed: int) -> dict[str, list[tuple[str, str, str]]]:
@@ -83,10 +98,16 @@ def held_out_plan(corpus: Path, seed: int) -> dict[str, list[tuple[str, str, str
 def teacher_plan(corpus: Path, own: int, seed: int) -> dict[str, list[tuple[str, str, str]]]:
     """What the voice learns from: one speaker, every LJ sentence of a length that it will get, and ours."""
     lj = [(name, text) for name, text in sentences.lj_sentences(corpus).items() if 10 < len(text) < 160]
-    texts = [text for name, text in lj if not sentences.held_out(name)] + sentences.own_sentences(own, seed)
+    ours = sentences.own_sentences(own, seed)
+    texts = [text for name, text in lj if not sentences.held_out(name)] + ours
     random.Random(seed).shuffle(texts)
+
+    def taught(texts: list[str]) -> list[tuple[str, str, str]]:
+        return [(*TEACHER, text) for text in texts]
+
     held_out = [text for name, text in lj if sentences.held_out(name)][:100]
-    return {"held_out_voice": [(*TEACHER, text) for text in held_out], "voice": [(*TEACHER, text) for text in texts]}
+    held_out_ours = sentences.own_sentences(100, seed + 2, set(ours))
+    return {"held_out_voice": taught(held_out), "held_out_voice_own": taught(held_out_ours), "voice": taught(texts)}
 
 
 def write(out: Path, prefix: str, wanted: list[tuple[str, str, str]], per_shard: int, seed: int, vary: bool) -> None:
@@ -98,9 +119,13 @@ def write(out: Path, prefix: str, wanted: list[tuple[str, str, str]], per_shard:
             rng = random.Random(seed * 1000003 + shard)
             with ShardWriter(out, prefix, shard) as writer:
                 for engine, voice, text in wanted[first: first + per_shard]:
-                    audio = speak(engine, voice, text, rng if vary else None, Path(folder))
+                    if vary:
+                        audio, facts = speak(engine, voice, text, rng, Path(folder)), {}
+                    else:
+                        audio, phones = teach(voice, text, Path(folder))
+                        facts = {"phones": phones}
                     if 0 < len(audio) < 28 * RATE:
-                        writer.add(audio, text, f"{engine}_{voice}", "synthetic")
+                        writer.add(audio, text, f"{engine}_{voice}", "synthetic", **facts)
             print(f"{prefix} {shard}: {min(first + per_shard, len(wanted))} of {len(wanted)}", flush=True)
 
 

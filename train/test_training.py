@@ -10,6 +10,7 @@ import torch
 from transformers import (PreTrainedTokenizerFast, SpeechT5FeatureExtractor, SpeechT5ForTextToSpeech, SpeechT5HifiGan,
                           SpeechT5Tokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration)
 
+import alignment
 import export_stt
 import features
 import fit_no_speech
@@ -91,7 +92,8 @@ class Training(unittest.TestCase):
         (self.folder / "ljspeech_sentences.csv").write_text("LJ001-0001|Call Anna now.|Call Anna now.\n")
         with ShardWriter(self.folder, "voice", 0) as writer:
             for i in range(4):
-                writer.add((3000 * np.sin(np.arange(RATE + 800 * i) / 5)).astype(np.int16), "Call Anna now.", "slt", "test")
+                writer.add((3000 * np.sin(np.arange(RATE + 800 * i) / 5)).astype(np.int16), "Call Anna now.", "slt", "test",
+                           phones=[["k", 0.2], ["ao", 0.4], ["l", 0.5], ["ae", 0.6], ["n", 0.7], ["ax", 0.8], ["n", 0.85], ["aw", 1.0]])
         common = ["--data", str(self.folder), "--run", str(self.folder / "run"), "--save-minutes", "0"]
         for minutes in ("0.001", "0.05"):  # the second goes on from the checkpoint of the first
             run(train_voice, [*common, "--corpus", str(self.folder), "--minutes", minutes, "--batch-seconds", "4"])
@@ -105,6 +107,15 @@ class Training(unittest.TestCase):
         audio = voice.generate_speech(ids, speaker, vocoder=vocoder, maxlenratio=2.0)
         self.assertTrue(torch.isfinite(audio).all())
         self.assertGreater(len(audio), 0)
+
+    def test_letters_are_heard_when_their_phones_are(self):
+        text = "Please stop."
+        phones = [("p", 0.1), ("l", 0.2), ("iy", 0.5), ("z", 0.6), ("s", 0.7), ("t", 0.8), ("aa", 0.9), ("p", 1.0), ("pau", 1.3)]
+        times = alignment.letter_times(text, phones)
+        self.assertTrue(np.all(np.diff(times) >= 0))
+        for letter, end in (("P", 0.1), ("l", 0.2), ("st", 0.8), ("op", 1.0), (".", 1.3)):
+            self.assertAlmostEqual(times[text.index(letter) + len(letter) - 1], end, places=6)
+        self.assertTrue(0.2 < times[text.index("ea")] <= 0.5)
 
     def test_packed_shards_come_back(self):
         speech = (8000 * np.sin(np.arange(2 * RATE) / 20)).astype(np.int16)
