@@ -11,6 +11,7 @@ WRITTEN = {
     "z": "zsx", "zh": "sg", "er": "eiour", "pau": ",.;:?!-",
 }
 VOWELS = "aeiouy"
+PHONES = ["silent", *WRITTEN, *"aa ae ah ao aw ax axr ay eh ey ih iy ow oy uh uw".split()]  # "silent": of letters alone
 SKIPPED = -0.6  # a silent letter, a phone without one
 
 
@@ -25,11 +26,8 @@ def likenesses(phone: str, letters: str) -> np.ndarray:
     return np.array([likeness(phone, letter) for letter in letters])
 
 
-def letter_times(text: str, phones: list[tuple[str, float]]) -> np.ndarray:
-    """[len(text)] the second at which each character of the text is over, never falling.
-
-    The best monotonic pairing of phones and characters (Needleman & Wunsch 1970); what lies between pairs is interpolated.
-    """
+def pairs(text: str, phones: list[tuple[str, float]]) -> list[tuple[int, int]]:
+    """Which phone each letter stands for, (phone, letter) in order; the others have none. Needleman & Wunsch 1970."""
     letters = text.lower()
     n, m = len(phones), len(letters)
     best = np.zeros((n + 1, m + 1))
@@ -41,18 +39,21 @@ def letter_times(text: str, phones: list[tuple[str, float]]) -> np.ndarray:
         pair = np.concatenate([[best[i, 0] + SKIPPED], best[i, :-1] + likenesses(phone, letters)])
         entered = np.maximum(pair, best[i] + SKIPPED)
         best[i + 1] = np.maximum.accumulate(entered - skipped) + skipped
-    ends = [0.0, *(end for _, end in phones)]
-    known_letters, known_times = [], []
+    found = []
     i, j = n, m
     while i > 0 and j > 0:
         if abs(best[i, j] - best[i - 1, j - 1] - likeness(phones[i - 1][0], letters[j - 1])) < 1e-6:
-            known_letters.append(j)
-            known_times.append(ends[i])
             i, j = i - 1, j - 1
+            found.append((i, j))
         elif abs(best[i, j] - best[i - 1, j] - SKIPPED) < 1e-6:
             i -= 1
         else:
             j -= 1
-    places = np.array([0, *known_letters[::-1], m + 1e-3])
-    times = np.array([0.0, *known_times[::-1], ends[-1]])
-    return np.interp(np.arange(1, m + 1), places, np.maximum.accumulate(times))
+    return found[::-1]
+
+
+def letter_times(paired: list[tuple[int, int]], letters: int, phones: list[tuple[str, float]]) -> np.ndarray:
+    """[letters] the second at which each is over, never falling; what lies between pairs is interpolated."""
+    places = np.array([0, *(letter + 1 for _, letter in paired), letters + 1e-3])
+    times = np.array([0.0, *(phones[phone][1] for phone, _ in paired), phones[-1][1]])
+    return np.interp(np.arange(1, letters + 1), places, np.maximum.accumulate(times))

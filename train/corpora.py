@@ -1,4 +1,4 @@
-"""Human speech into shards: python corpora.py --corpus DIR --out DIR.
+"""Human speech into shards: python corpora.py --corpus DIR --out DIR [--transcripts FILE] [--more FOLDER ...].
 
 What measures is never written into a training shard: librispeech_test_*, commands, the dev-clean speakers 1272 and 2035,
 and a third of the noises.
@@ -13,13 +13,14 @@ import numpy as np
 import soundfile
 
 import sentences
-from shards import RATE, ShardWriter, at_rate
+from shards import RATE, ShardWriter, at_rate, finished_shards
 
 MEASURING_SPEAKERS = {"1272", "2035"}
 MEASURING_NOISES = {"bg_noise3", "bg_noise4", "bg_noise9", "exercise_bike", "running_tap"}
 # folder -> (shard prefix, speakers taken)
 TRAINING = {
     "librispeech_dev_clean_mp3": ("human_librispeech", lambda speaker: speaker not in MEASURING_SPEAKERS),
+    "librispeech_train_clean_100_251spk": ("human_251", lambda speaker: True),
     "an4": ("human_an4", lambda speaker: True),
     "fsdd": ("human_fsdd", lambda speaker: True),
     "ljspeech_33": ("human_lj", lambda speaker: True),
@@ -44,21 +45,29 @@ def manifest(folder: Path) -> list[dict]:
         return list(csv.DictReader(io.StringIO(file.read()), delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def write(corpus: Path, out: Path, name: str, prefix: str, taken) -> None:
-    with ShardWriter(out, prefix, 0) as writer:
-        for row in manifest(corpus / name):
-            if not taken(row["speaker"]) or not row["transcript"]:
+def read_transcripts(path: Path | None) -> dict[str, str]:
+    """File name without its ending -> text, of lines NAME<TAB>TEXT."""
+    return dict(line.split("\t", 1) for line in path.read_text(encoding="utf-8").splitlines()) if path else {}
+
+
+def write(folder: Path, out: Path, prefix: str, number: int, taken, transcripts: dict[str, str]) -> None:
+    if number in finished_shards(out, prefix):
+        return
+    with ShardWriter(out, prefix, number) as writer:
+        for row in manifest(folder):
+            text = row["transcript"] or transcripts.get(Path(row["relative_path"]).stem, "")
+            if not taken(row["speaker"]) or not text:
                 continue
-            audio = read_audio(corpus / name / row["relative_path"])
+            audio = read_audio(folder / row["relative_path"])
             if len(audio) < 28 * RATE or prefix.startswith("held_out"):
-                writer.add(audio, sentences.read_speech(sentences.clean(row["transcript"])), row["speaker"], name)
+                writer.add(audio, sentences.read_speech(sentences.clean(text)), row["speaker"], folder.name)
         print(prefix, len(writer.lines), f"{writer.position / RATE / 3600:.2f} h", flush=True)
 
 
 def noise(corpus: Path, out: Path) -> None:
     paths = sorted((corpus / "noise").rglob("*.flac"))
     for prefix, measuring in (("noise", False), ("held_out_noise", True)):
-        if (out / f"{prefix}-0000.jsonl").exists():
+        if 0 in finished_shards(out, prefix):
             continue
         with ShardWriter(out, prefix, 0) as writer:
             for path in paths:
@@ -70,12 +79,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--corpus", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
+    arguments.add_argument("--transcripts", type=Path, help="NAME<TAB>TEXT a line, of recordings whose manifest says no text")
+    arguments.add_argument("--more", type=Path, nargs="*", default=[], help="further folders with a manifest.tsv, to train on")
     options = arguments.parse_args()
+    transcripts = read_transcripts(options.transcripts)
     noise(options.corpus, options.out)
     for table in (TRAINING, MEASURING):
         for name, (prefix, taken) in table.items():
-            if not (options.out / f"{prefix}-0000.jsonl").exists():
-                write(options.corpus, options.out, name, prefix, taken)
+            write(options.corpus / name, options.out, prefix, 0, taken, transcripts)
+    for number, folder in enumerate(options.more):
+        write(folder, options.out, "human_more", number, lambda speaker: True, transcripts)
 
 
 if __name__ == "__main__":

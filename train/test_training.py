@@ -111,7 +111,7 @@ class Training(unittest.TestCase):
     def test_letters_are_heard_when_their_phones_are(self):
         text = "Please stop."
         phones = [("p", 0.1), ("l", 0.2), ("iy", 0.5), ("z", 0.6), ("s", 0.7), ("t", 0.8), ("aa", 0.9), ("p", 1.0), ("pau", 1.3)]
-        times = alignment.letter_times(text, phones)
+        times = alignment.letter_times(alignment.pairs(text, phones), len(text), phones)
         self.assertTrue(np.all(np.diff(times) >= 0))
         for letter, end in (("P", 0.1), ("l", 0.2), ("st", 0.8), ("op", 1.0), (".", 1.3)):
             self.assertAlmostEqual(times[text.index(letter) + len(letter) - 1], end, places=6)

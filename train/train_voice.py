@@ -6,13 +6,14 @@ about its phones, which tells it in a few hundred steps what a diagonal takes th
     python train_voice.py --run RUN --export OUT                                      write the checkpoint as transformers does
 """
 
+import dataclasses
 import time
 from pathlib import Path
 
 import numpy as np
 import sentencepiece
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import SpeechT5Config, SpeechT5FeatureExtractor, SpeechT5ForTextToSpeech
 
 import alignment
@@ -23,6 +24,8 @@ from voice_run import Run, options_parser
 
 SPEAKER_DIM = 16
 FRAMES_A_STEP = 2
+HOP = 256
+IGNORED = -100
 SIZE = {"hidden_size": 192, "encoder_layers": 4, "encoder_attention_heads": 4, "encoder_ffn_dim": 768, "decoder_layers": 4,
         "decoder_attention_heads": 4, "decoder_ffn_dim": 768, "speech_decoder_prenet_units": 128,
         "speech_decoder_postnet_units": 160, "encoder_max_relative_position": 64, "max_text_positions": 300,
@@ -33,8 +36,10 @@ NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropo
 GUIDED_HEADS = 2  # of each layer
 LETTERS_OFF = 2.5  # standard deviation of where guided attention may look
 GUIDANCE = 4.0  # its weight
-# What the decoder is given of its own past, so that it reads instead of humming on: steps replaced by the mean, and noise in deviations.
-STEPS_HIDDEN = 0.4
+PHONES = 0.3  # the weight of knowing the phones
+# What the decoder is given of its past, so that it reads instead of humming on: this share of the steps (from, to; of each sentence
+# its own) is replaced by the mean, the others get noise, in deviations.
+STEPS_HIDDEN = (0.2, 1.0)
 NOISE = 0.3
 
 
@@ -52,52 +57,84 @@ def speaker() -> Tensor:
     return torch.full((SPEAKER_DIM,), SPEAKER_DIM ** -0.5)
 
 
+@dataclasses.dataclass
+class Lesson:
+    """What the teacher says about one sentence."""
+    places: np.ndarray        # [steps] the token that is heard in the middle of each decoder step, float
+    step_phones: np.ndarray   # [steps] the phone that is heard there, as its place in alignment.PHONES
+    token_phones: np.ndarray  # [tokens] the phone that each token stands for; 0: none
+
+
+def lesson(text: str, phones: list[tuple[str, float]], steps: int) -> Lesson:
+    known = [alignment.PHONES.index(name) if name in alignment.PHONES else 0 for name, _ in phones]
+    paired = alignment.pairs(text, phones)
+    middles = (np.arange(steps) + 0.5) * FRAMES_A_STEP * HOP / features.RATE
+    # Token 0 is the mark of a word's beginning, token i + 1 the letter i, then comes </s>.
+    letter_ends = np.concatenate([[0.0], alignment.letter_times(paired, len(text), phones)])
+    places = np.interp(middles, letter_ends, np.arange(len(letter_ends)) + 0.5, right=len(letter_ends))
+    heard = np.searchsorted([end for _, end in phones], middles).clip(max=len(phones) - 1)
+    token_phones = np.zeros(len(text) + 2, np.int64)
+    for phone, letter in paired:
+        token_phones[letter + 1] = known[phone]
+    return Lesson(places.astype(np.float32), np.array(known)[heard], token_phones)
+
+
+@dataclasses.dataclass
+class Batch:
+    tokens: Tensor        # [batch, tokens]
+    mask: Tensor          # [batch, tokens]
+    labels: Tensor        # [batch, frames, 80]; -100 beyond the end
+    places: Tensor        # [batch, steps] as in Lesson; -1 beyond the end
+    step_phones: Tensor   # [batch, steps]; -100 beyond the end
+    token_phones: Tensor  # [batch, tokens]; -100 beyond the end
+
+    def to(self, device: str) -> "Batch":
+        return Batch(*(getattr(self, field.name).to(device) for field in dataclasses.fields(self)))
+
+
 class VoiceBatches:
     """Random batches of sentences of like length."""
 
     def __init__(self, data: Path, pieces: sentencepiece.SentencePieceProcessor, seed: int):
         self.data, self.pieces, self.rng = data, pieces, np.random.default_rng(seed)
-        self.places: dict[int, np.ndarray] = {}
+        self.lessons: dict[int, Lesson] = {}
         self.look_for_shards()
 
     def look_for_shards(self) -> None:
         self.utterances, self.looked = Utterances(self.data, ["voice"]), time.time()
         self.by_length = np.argsort([self.utterances.row(i)["samples"] for i in range(len(self.utterances))], kind="stable")
 
-    def spoken_at(self, i: int, steps: int) -> np.ndarray:
-        """[steps] the token that is heard in the middle of each decoder step."""
-        if i not in self.places:
+    def lesson(self, i: int, steps: int) -> Lesson:
+        if i not in self.lessons:
             row = self.utterances.row(i)
-            ends = np.concatenate([[0.0], alignment.letter_times(row["text"], row["phones"])])
-            middles = np.arange(steps) * FRAMES_A_STEP * 256 / 16000 + FRAMES_A_STEP * 128 / 16000
-            # Token 0 is the mark of a word's beginning, token i + 1 the letter i.
-            places = np.interp(middles, ends, np.arange(len(ends)) + 0.5, right=len(ends))
-            self.places[i] = places.astype(np.float32)
-        return self.places[i]
+            self.lessons[i] = lesson(row["text"], row["phones"], steps)
+        return self.lessons[i]
 
-    def batch(self, seconds: float, shortest: float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Of the shortest share of the sentences: token ids, their mask, labels [batch, frames, 80] with -100 beyond the end, token of each step (-1 beyond the end)."""
+    def batch(self, seconds: float, shortest: float = 1.0) -> Batch:
+        """Of the shortest share of the sentences."""
         if time.time() - self.looked > 120:
             self.look_for_shards()
         at = self.rng.integers(max(1, int(shortest * len(self.by_length))))
         longest = self.utterances.row(int(self.by_length[min(at + 8, len(self.by_length) - 1)]))["samples"] / features.RATE
         rows = [int(i) for i in self.by_length[at: at + max(1, int(seconds / longest))]]
-        ids = [self.pieces.encode(self.utterances.row(i)["text"]) + [2] for i in rows]
+        ids = [torch.tensor(self.pieces.encode(self.utterances.row(i)["text"]) + [2]) for i in rows]
         mels = [features.voice_mel(torch.from_numpy(self.utterances.audio(i))[None])[0] for i in rows]
         mels = [mel[: len(mel) // FRAMES_A_STEP * FRAMES_A_STEP] for mel in mels]
-        tokens = torch.ones(len(rows), max(map(len, ids)), dtype=torch.long)
-        labels = torch.full((len(rows), max(map(len, mels)), 80), -100.0)
-        places = torch.full((len(rows), labels.shape[1] // FRAMES_A_STEP), -1.0)
-        for i, (row, ids_of_row, mel) in enumerate(zip(rows, ids, mels)):
-            tokens[i, : len(ids_of_row)] = torch.tensor(ids_of_row)
-            labels[i, : len(mel)] = mel
-            steps = len(mel) // FRAMES_A_STEP
-            places[i, :steps] = torch.from_numpy(self.spoken_at(row, steps))
-        return tokens, (tokens != 1).long(), labels, places
+        lessons = [self.lesson(i, len(mel) // FRAMES_A_STEP) for i, mel in zip(rows, mels)]
+
+        def padded(parts: list, value: float) -> Tensor:
+            return torch.nn.utils.rnn.pad_sequence([torch.as_tensor(part) for part in parts], batch_first=True, padding_value=value)
+
+        tokens = padded(ids, 1)
+        token_phones = padded([of.token_phones for of in lessons], IGNORED)
+        if token_phones.shape != tokens.shape:  # a text with characters that the vocabulary writes otherwise
+            token_phones = torch.full_like(tokens, IGNORED)
+        return Batch(tokens, (tokens != 1).long(), padded(mels, IGNORED), padded([of.places for of in lessons], -1),
+                     padded([of.step_phones for of in lessons], IGNORED), token_phones)
 
     def mel_statistics(self) -> tuple[Tensor, Tensor]:
-        _, _, labels, _ = self.batch(300)
-        frames = labels[labels[..., 0] != -100]
+        labels = self.batch(300).labels
+        frames = labels[labels[..., 0] != IGNORED]
         return frames.mean(0), frames.std(0)
 
 
@@ -111,17 +148,28 @@ def guided_attention_loss(cross_attentions: tuple[Tensor, ...], places: Tensor) 
     return wrong.sum(-1)[places >= 0].mean()
 
 
+def phone_loss(heads: nn.ModuleDict, out, batch: Batch) -> Tensor:
+    """The text encoder is to know how each letter is spoken, the decoder which phone it is saying: by heads that are not exported."""
+    by_token = heads["tokens"](out.encoder_last_hidden_state).transpose(1, 2)
+    by_step = heads["steps"](out.decoder_hidden_states[-1]).transpose(1, 2)
+    return (nn.functional.cross_entropy(by_token.float(), batch.token_phones, ignore_index=IGNORED)
+            + nn.functional.cross_entropy(by_step.float(), batch.step_phones, ignore_index=IGNORED))
+
+
 def blurred_past(labels: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     """[batch, frames, 80] -> [batch, steps, 80] what the decoder is given: the last frame of the step before, blurred, 0 at first."""
     past = labels[:, FRAMES_A_STEP - 1::FRAMES_A_STEP]
     past = past + NOISE * deviation * torch.randn_like(past)
-    past = torch.where(torch.rand_like(past[..., :1]) < STEPS_HIDDEN, mean, past)
-    past = past.masked_fill(labels[:, FRAMES_A_STEP - 1::FRAMES_A_STEP] == -100, 0)
-    return torch.nn.functional.pad(past[:, :-1], (0, 0, 1, 0))
+    hidden = torch.empty(len(past), 1, 1, device=past.device).uniform_(*STEPS_HIDDEN)
+    past = torch.where(torch.rand_like(past[..., :1]) < hidden, mean, past)
+    past = past.masked_fill(labels[:, FRAMES_A_STEP - 1::FRAMES_A_STEP] == IGNORED, 0)
+    return nn.functional.pad(past[:, :-1], (0, 0, 1, 0))
 
 
 def start_from_statistics(model: SpeechT5ForTextToSpeech, mean: Tensor, deviation: Tensor) -> None:
-    """The first layer sees mels of mean 0 and deviation 1, the last one predicts the mean: no step is spent on the scale."""
+    """The first layer sees mels of mean 0 and deviation 1, the last one predicts the mean, letters are as loud as positions: no step is
+    spent on the scale."""
+    nn.init.normal_(model.speecht5.encoder.prenet.embed_tokens.weight, std=0.5)
     first = model.speecht5.decoder.prenet.layers[0]
     last = model.speech_decoder_postnet.feat_out
     with torch.no_grad():
@@ -149,7 +197,7 @@ def main() -> None:
     if not (options.run / "spm_char.model").exists():
         train_tokenizer(options.corpus, options.run)
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(options.run / "spm_char.model"))
-    config = SpeechT5Config(vocab_size=len(pieces), reduction_factor=FRAMES_A_STEP, **SIZE, **NO_DROPOUT)
+    config = SpeechT5Config(vocab_size=len(pieces), reduction_factor=FRAMES_A_STEP, initializer_range=0.06, **SIZE, **NO_DROPOUT)
     config._attn_implementation = "eager"  # the loss reads attention
     model = SpeechT5ForTextToSpeech(config)
     if options.export:
@@ -159,26 +207,27 @@ def main() -> None:
     batches = VoiceBatches(options.data, pieces, run.data_seed)
     mean, deviation = (tensor.to(run.device) for tensor in batches.mel_statistics())
     start_from_statistics(model, mean.cpu(), deviation.cpu())
-    model.to(run.device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    parts = {"model": model, "optimizer": optimizer}
+    heads = nn.ModuleDict({name: nn.Linear(SIZE["hidden_size"], len(alignment.PHONES)) for name in ("tokens", "steps")})
+    whole = nn.ModuleDict({"voice": model, "heads": heads}).to(run.device).train()
+    optimizer = torch.optim.AdamW(whole.parameters(), lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
+    parts = {"model": model, "heads": heads, "optimizer": optimizer}
     run.restore(**parts)
     for step in run.steps(**parts):
         shortest = min(1.0, 0.3 + 4 * run.share_done())  # attention learns to read on short sentences
-        batch = batches.batch(options.batch_seconds, shortest)
-        tokens, mask, labels, places = (tensor.to(run.device) for tensor in batch)
+        batch = batches.batch(options.batch_seconds, shortest).to(run.device)
         for group in optimizer.param_groups:
             group["lr"] = options.lr * min(1, (step + 1) / 400) * max(0.02, 1 - run.share_done())
         with torch.autocast(run.device, torch.bfloat16, enabled=run.device == "cuda"):
-            out = model(input_ids=tokens, attention_mask=mask, labels=labels, output_attentions=True,
-                        decoder_input_values=blurred_past(labels, mean, deviation),
-                        speaker_embeddings=speaker().to(run.device).expand(len(tokens), -1))
-            guided = guided_attention_loss(out.cross_attentions, places)
-        (out.loss + GUIDANCE * guided).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            out = model(input_ids=batch.tokens, attention_mask=batch.mask, labels=batch.labels, output_attentions=True,
+                        output_hidden_states=True, decoder_input_values=blurred_past(batch.labels, mean, deviation),
+                        speaker_embeddings=speaker().to(run.device).expand(len(batch.tokens), -1))
+            guided = guided_attention_loss(out.cross_attentions, batch.places)
+            phones = phone_loss(heads, out, batch)
+        (out.loss + GUIDANCE * guided + PHONES * phones).backward()
+        nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        run.log(loss=out.loss.item(), guided=guided.item())
+        run.log(loss=out.loss.item(), guided=guided.item(), phones=phones.item())
 
 
 if __name__ == "__main__":
