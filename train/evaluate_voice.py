@@ -1,6 +1,6 @@
-"""Measures a converted voice with the programs: what a listener understands of unseen sentences, its teacher beside it, time, clicks.
+"""Measures a converted voice: what listeners understand of unseen sentences, of its teacher beside it; time; clicks.
 
-python evaluate_voice.py --data DIR --voice DIR --listener DIR --build ../build [--table FILE] [--picture FILE]
+python evaluate_voice.py --data DIR --voice DIR --build ../build [--listeners pocketsphinx MODEL ...] [--table FILE] [--picture FILE]
 """
 
 import argparse
@@ -22,6 +22,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
 SETS = {"held_out_voice_own": "of our grammar", "held_out_voice": "of LJ Speech's book"}
+SPHINX = Path("/usr/share/pocketsphinx/model/en-us")  # Debian: pocketsphinx pocketsphinx-en-us
 BLOCK = 30 * 256  # samples that the vocoder makes at a time
 
 
@@ -39,6 +40,25 @@ def speak(options: argparse.Namespace, texts: list[str], folder: Path) -> tuple[
         seconds += timings["wall_seconds"]
         first.append(timings["time_to_first_audio_ms"])
     return audios, seconds / (sum(map(len, audios)) / RATE), float(np.median(first))
+
+
+def pocketsphinx(audios: list[np.ndarray], folder: Path) -> list[str]:
+    """What Debian's PocketSphinx hears with its own US English models: a listener that knows nothing of ours."""
+    names = [f"{i:05}" for i in range(len(audios))]
+    for name, audio in zip(names, audios):
+        soundfile.write(folder / f"{name}.wav", audio, RATE, subtype="PCM_16")
+    (folder / "names").write_text("\n".join(names) + "\n")
+    subprocess.run(["pocketsphinx_batch", "-hmm", SPHINX / "en-us", "-lm", SPHINX / "en-us.lm.bin", "-dict", SPHINX / "cmudict-en-us.dict",
+                    "-cepdir", folder, "-cepext", ".wav", "-adcin", "yes", "-adchdr", "44", "-ctl", folder / "names",
+                    "-hyp", folder / "heard"], check=True, capture_output=True)
+    return [line.rpartition("(")[0] for line in (folder / "heard").read_text().splitlines()]
+
+
+def heard_by(listener: str, options: argparse.Namespace, audios: list[np.ndarray], folder: Path) -> list[str]:
+    if listener == "pocketsphinx":
+        return pocketsphinx(audios, folder)
+    options.model = listener
+    return [result["text"] for result in transcribe(options, audios, folder)]
 
 
 def clicks(audios: list[np.ndarray]) -> float:
@@ -70,7 +90,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--data", type=Path, required=True, help="shards (synthesize.py --set voice)")
     arguments.add_argument("--voice", required=True)
-    arguments.add_argument("--listener", required=True, help="speech-to-text model")
+    arguments.add_argument("--listeners", nargs="+", default=["pocketsphinx"], help="that, or folders of speech-to-text models")
     arguments.add_argument("--build", type=Path, default=Path("../build"))
     arguments.add_argument("--precision", default="auto")
     arguments.add_argument("--limit", type=int, default=100, help="sentences of each set at most")
@@ -78,8 +98,8 @@ def main() -> None:
     arguments.add_argument("--picture", type=Path, help="spectrograms of one sentence, PNG")
     arguments.add_argument("--show", type=int, default=0, help="transcripts of each set to print")
     options = arguments.parse_args()
-    options.model, options.transcribe = options.listener, options.build / "transcribe"
-    table = ["| unseen sentences | words misheard of the voice | of its teacher |", "|---|---|---|"]
+    options.transcribe = options.build / "transcribe"
+    table = ["| unseen sentences | listener | words misheard of the voice | of its teacher |", "|---|---|---|---|"]
     every: list[np.ndarray] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -89,13 +109,14 @@ def main() -> None:
             texts, teacher = [utterances.row(i)["text"] for i in chosen], [utterances.audio(i) for i in chosen]
             said, real_time, first = speak(options, texts, folder)
             every += said
-            heard = [[result["text"] for result in transcribe(options, audios, folder)] for audios in (said, teacher)]
-            rates = [100 * rate(list(zip(texts, of))) for of in heard]
-            table.append(f"| {len(texts)} {about} | {rates[0]:.1f} % | {rates[1]:.1f} % |")
-            longer = np.median([len(a) / len(b) for a, b in zip(said, teacher)])
-            print(json.dumps({"set": name, "wer": rates[0], "teacher_wer": rates[1], "longer": float(longer)}))
-            for row in list(zip(texts, *heard))[: options.show]:
-                print("  " + "\n  > ".join(row))
+            longer = float(np.median([len(a) / len(b) for a, b in zip(said, teacher)]))
+            for listener in options.listeners:
+                heard = [heard_by(listener, options, audios, folder) for audios in (said, teacher)]
+                rates = [100 * rate(list(zip(texts, of))) for of in heard]
+                table.append(f"| {len(texts)} {about} | {Path(listener).name} | {rates[0]:.1f} % | {rates[1]:.1f} % |")
+                print(json.dumps({"set": name, "listener": listener, "wer": rates[0], "teacher_wer": rates[1], "longer": longer}))
+                for row in list(zip(texts, *heard))[: options.show]:
+                    print("  " + "\n  > ".join(row))
             if options.picture and name == "held_out_voice":
                 at = int(np.argmin([abs(len(audio) / RATE - 4) for audio in teacher]))
                 picture(said[at], teacher[at], texts[at], options.picture)

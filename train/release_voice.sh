@@ -1,8 +1,8 @@
 #!/bin/sh -e
 # The voice of a run as data/models/parley-mini-voice: exported, converted, compressed to int8, measured, with its card.
-#     release_voice.sh RUN DATA LISTENER [BUILD]          RUN: of train_voice.py and train_vocoder.py; LISTENER: a model that hears it
+#     release_voice.sh RUN DATA [BUILD]          RUN: of train_voice.py and train_vocoder.py; DATA: of synthesize.py --set voice
 here=$(dirname "$0")
-run=$1 data=$2 listener=$3 build=${4:-$here/../build}
+run=$1 data=$2 build=${3:-$here/../build}
 model=$here/../data/models/parley-mini-voice
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -10,7 +10,7 @@ python3 "$here/train_voice.py" --run "$run" --export "$work/voice"
 python3 "$here/train_vocoder.py" --run "$run" --export "$work/vocoder"
 "$build/parley" convert "$work/voice" --vocoder "$work/vocoder" --voices "$work/voice/voices" -o "$work/f16" --name parley-mini-voice
 "$build/parley" compress "$work/f16" -o "$work/parley-mini-voice" --weights int8
-python3 "$here/evaluate_voice.py" --data "$data" --voice "$work/parley-mini-voice" --listener "$listener" --build "$build" \
+python3 "$here/evaluate_voice.py" --data "$data" --voice "$work/parley-mini-voice" --build "$build" \
         --table "$work/results.md" --picture "$work/parley-mini-voice/spectrogram.png"
 { cat "$here/parley-mini-voice.md"; echo; cat "$work/results.md"; } > "$work/parley-mini-voice/MODEL_CARD.md"
 rm -rf "$model"

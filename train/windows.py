@@ -26,8 +26,8 @@ class Mix:
 
 
 MIXES = [Mix("own", ["synth_own"], 0.4, 0.04), Mix("lj", ["synth_lj"], 0.32, 0.04),
-         Mix("human", ["human_librispeech", "human_251", "human_lj", "human_pm", "human_more"], 0.18, 0.15), Mix("an4", ["human_an4"], 0.05, 0.1),
-         Mix("fsdd", ["human_fsdd"], 0.05, 0.1)]
+         Mix("human", ["human_librispeech", "human_251", "human_lj", "human_pm", "human_more"], 0.18, 0.15),
+         Mix("an4", ["human_an4"], 0.05, 0.1), Mix("fsdd", ["human_fsdd"], 0.05, 0.1)]
 
 
 def mixes(shares: str) -> list[Mix]:
