@@ -18,7 +18,6 @@ CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang
 BENCH_PACKAGES = python3 python3-numpy
 PYTHON ?= /usr/bin/python3
 
-EMBEDDED_VOICE := $(wildcard data/models/parley-mini-voice)
 LIBRARY_FOLDERS = $(wildcard base nn text stage dsp encoder decoder vocoder pipeline)
 FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
 
@@ -76,19 +75,8 @@ test: build
 
 demo: build
 	$(BUILD)/transcribe -m data/models/parley-mini-en data/audio/sample.flac
-	@$(MAKE) --no-print-directory demo-speak
-
-.PHONY: demo-speak
-demo-speak:
-ifneq ($(EMBEDDED_VOICE),)
 	@mkdir -p $(BUILD)/demo
-	$(BUILD)/speak -m $(EMBEDDED_VOICE) -o $(BUILD)/demo/spoken.wav 'Good morning. It is 7:30, and the coffee costs $$2.50.'
-else
-	@echo
-	@echo 'There is no voice yet: none comes with the sources so far. Make one from SpeechT5 (Hugging Face) and x-vectors:'
-	@echo '  $(BUILD)/parley convert speecht5_tts --vocoder speecht5_hifigan --voices xvectors/ -o models/voice'
-	@echo "  $(BUILD)/speak -m models/voice -o morning.wav 'Good morning.'"
-endif
+	$(BUILD)/speak -m data/models/parley-mini-voice -o $(BUILD)/demo/spoken.wav 'Good morning. It is 7:30, and the coffee costs $$2.50.'
 
 # With make test all that CI runs.
 check: check-format check-fuzz check-tsan check-asan

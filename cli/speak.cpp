@@ -26,7 +26,7 @@ namespace parley::cli {
 
 namespace {
 
-constexpr const char* kEmbeddedModel = "parley-mini-voice";
+constexpr const char* kEmbeddedVoice = "parley-mini-voice";
 
 // The text of the command line, or of a file or pipe as it comes.
 class TextSource {
@@ -133,8 +133,12 @@ void check_voice(const std::string& voice, const pipeline::VoiceModel& model) {
 
 int speak(SpeakArguments& a) {
   check_speak_options(a);
-  const auto folder = load_model([&] { return find_model(a.model, "tts", kEmbeddedModel); });
+  const auto folder = load_model([&] { return find_model(a.model, "tts", kEmbeddedVoice); });
   if (a.list_voices) return list_voices(folder);
+  if (a.model.empty() && !a.quiet && is_embedded_model(folder, kEmbeddedVoice)) {
+    std::fprintf(stderr, "speak: %s is small; for a person's voice, install %s\n", kEmbeddedVoice,
+                 "another: parley models pull speecht5");
+  }
   ::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is noticed when writing
   TextSource text(a);
   InterruptWatch watch;

@@ -59,6 +59,7 @@ def export(model: SttModel, tokens: SttTokens, tokenizer_json: Path, out: Path) 
                           ("generation_config.json", generation_json(model.config, tokens)),
                           ("tokenizer_config.json", TOKENIZER)):
         (out / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (out / "README.md").write_text("---\nlicense: Apache-2.0\n---\n", encoding="utf-8")
     (out / "tokenizer.json").write_bytes(tokenizer_json.read_bytes())
 
 

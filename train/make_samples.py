@@ -1,10 +1,11 @@
 """Sample audio for data/audio: our own sentences in Debian's synthesizers, nothing of a corpus.
 
-python make_samples.py --out ../data/audio
+python make_samples.py --out ../data/audio [--build ../build]          --build: with our own voice, too
 """
 
 import argparse
 import random
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -26,11 +27,22 @@ NOISY = [("flite", "slt", "Set a timer for ten minutes."), ("flite", "rms", "Ope
 TELEPHONE = [("flite", "rms", "Call Anna now."), ("flite", "slt", "My number is eight zero one three.")]
 STEREO = [("flite", "awb", "Stop the radio in the hall."), ("flite", "slt", "The meeting is on Friday at nine o'clock.")]
 
+OURS = ["What is the weather in Chicago?", "Turn off the kitchen light."]
+
 
 def spoken(parts: list[tuple[str, str, str]], rng: random.Random, folder: Path) -> list[np.ndarray]:
     """float32, 16 kHz, equally loud."""
     audios = [speak(*part, rng, folder).astype(np.float32) / 32768 for part in parts]
     return [0.5 * audio / np.abs(audio).max() for audio in audios]
+
+
+def by_our_voice(text: str, build: Path, folder: Path) -> np.ndarray:
+    wav = folder / "ours.wav"
+    model = Path(__file__).parent.parent / "data/models/parley-mini-voice"
+    subprocess.run([build / "speak", "-m", model, "--precision", "f32", "-o", wav, text], check=True)
+    audio, rate = soundfile.read(wav, dtype="float32")
+    assert rate == RATE
+    return audio
 
 
 def silence(seconds: float) -> np.ndarray:
@@ -69,6 +81,7 @@ def with_pauses(rng: random.Random, folder: Path) -> tuple[np.ndarray, str]:
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--out", type=Path, required=True)
+    arguments.add_argument("--build", type=Path, help="folder of the program speak")
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     rng, rows = random.Random(2), []
@@ -96,6 +109,9 @@ def main() -> None:
         write("telephone.wav", sosfilt(band, telephone), 8000, text_of(TELEPHONE), "8 kHz, A-law, 300 to 3400 Hz", subtype="ALAW")
         left = resample_poly(joined(spoken(STEREO, rng, folder)), 441, 160)
         right = 0.6 * np.concatenate([np.zeros(20), left[:-20]])  # the right microphone is farther away
+        if options.build:
+            write("voice.flac", joined([by_our_voice(text, options.build, folder) for text in OURS]), RATE, " ".join(OURS),
+                  "parley-mini-voice")
         write("stereo.ogg", np.stack([left, right], axis=1), 44100, text_of(STEREO), "44.1 kHz stereo, Vorbis")
     table = "file\tseconds\twhat\ttext\n" + "\n".join(rows) + "\n"
     (options.out / "samples.tsv").write_text(table, encoding="utf-8")

@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$build/parley" convert "$exported" -o "$work/f16" --weights f16 --name parley-mini-en
 "$build/parley" compress "$work/f16" -o "$work/parley-mini-en" --weights int8
+sed -i 's/"name": "parley-mini-en-int8"/"name": "parley-mini-en"/' "$work/parley-mini-en/model.json"
 python3 "$here/evaluate_stt.py" --data "$data" --model "$work/parley-mini-en" --transcribe "$build/transcribe" --table "$work/results.md"
 { cat "$here/parley-mini-en.md"; echo; cat "$work/results.md"; } > "$work/parley-mini-en/MODEL_CARD.md"
 rm -rf "$model"

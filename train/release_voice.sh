@@ -10,6 +10,7 @@ python3 "$here/train_voice.py" --run "$run" --export "$work/voice"
 python3 "$here/train_vocoder.py" --run "$run" --export "$work/vocoder"
 "$build/parley" convert "$work/voice" --vocoder "$work/vocoder" --voices "$work/voice/voices" -o "$work/f16" --name parley-mini-voice
 "$build/parley" compress "$work/f16" -o "$work/parley-mini-voice" --weights int8
+sed -i 's/"name": "parley-mini-voice-int8"/"name": "parley-mini-voice"/' "$work/parley-mini-voice/model.json"
 python3 "$here/evaluate_voice.py" --data "$data" --voice "$work/parley-mini-voice" --build "$build" \
         --table "$work/results.md" --picture "$work/parley-mini-voice/spectrogram.png"
 { cat "$here/parley-mini-voice.md"; echo; cat "$work/results.md"; } > "$work/parley-mini-voice/MODEL_CARD.md"

@@ -208,6 +208,7 @@ def export(model: SpeechT5ForTextToSpeech, run: Path, out: Path) -> None:
     model.half().save_pretrained(out)
     SpeechT5FeatureExtractor().save_pretrained(out)
     (out / "spm_char.model").write_bytes((run / "spm_char.model").read_bytes())
+    (out / "README.md").write_text("---\nlicense: Apache-2.0\n---\n")
     (out / "voices").mkdir(exist_ok=True)
     np.save(out / "voices" / "slt.npy", speaker().numpy())
 

@@ -1,4 +1,4 @@
-// The model that comes with the sources, on the samples that come with them.
+// The models that come with the sources, on the samples that come with them.
 #include <gtest/gtest.h>
 
 #include <cctype>
@@ -13,6 +13,7 @@ namespace parley::test {
 namespace {
 
 constexpr const char* kModel = "data/models/parley-mini-en";
+constexpr const char* kVoice = "data/models/parley-mini-voice";
 
 std::string model() { return source_path(kModel).string(); }
 std::string sample(const std::string& name) { return source_path("data/audio/" + name).string(); }
@@ -59,15 +60,62 @@ TEST(EmbeddedModel, HearsNothingInSilenceAndNoise) {
   }
 }
 
-TEST(EmbeddedModel, IsTheDefaultAndSaysThatItIsSmall) {
-  // The programs look for data/models beside their folder, which a build folder elsewhere has not.
+// The programs look for data/models beside their folder, which a build folder elsewhere has not.
+bool built_in_the_sources() {
   const std::filesystem::path beside = std::filesystem::path(PARLEY_TRANSCRIBE).parent_path();
-  if (!std::filesystem::exists(beside / ".." / kModel)) GTEST_SKIP() << "built outside the sources";
+  return std::filesystem::exists(beside / ".." / kModel);
+}
+
+TEST(EmbeddedModel, IsTheDefaultAndSaysThatItIsSmall) {
+  if (!built_in_the_sources()) GTEST_SKIP() << "built outside the sources";
   const Outcome outcome = transcribe({sample("sample.flac")});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(words(outcome.out), said_in("sample.flac"));
   EXPECT_NE(outcome.err.find("parley-mini-en is small"), std::string::npos) << outcome.err;
   EXPECT_EQ(transcribe({"--quiet", sample("sample.flac")}).err, "");
+}
+
+Outcome speak(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), PARLEY_SPEAK);
+  return run_to_end(arguments);
+}
+
+TEST(EmbeddedVoice, IsUnderstoodByTheEmbeddedModel) {
+  const TemporaryFolder folder;
+  const std::string wav = folder.path() / "said.wav";
+  for (const char* text : {"What is the weather in Chicago?", "Turn off the kitchen light."}) {
+    const Outcome said =
+        speak({"-m", source_path(kVoice), "--precision", "f32", "-o", wav, "--timings", "-", text});
+    ASSERT_EQ(said.code, 0) << said.err;
+    EXPECT_EQ(said.err, "");
+    const auto facts = nlohmann::json::parse(said.out);
+    EXPECT_EQ(facts.at("retries"), 0);  // attention neither leapt nor stayed
+    EXPECT_EQ(heard_in(wav), words(text));
+  }
+}
+
+TEST(EmbeddedVoice, SpeaksAsLongAsASpeakerWould) {
+  const TemporaryFolder folder;
+  const std::string text =
+      "The old house stood at the end of a narrow street, and nobody had lived there for years.";
+  const Outcome said =
+      speak({"-m", source_path(kVoice), "-o", folder.path() / "said.wav", "--timings", "-", text});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_EQ(said.err, "");
+  const double seconds = nlohmann::json::parse(said.out).at("audio_seconds");
+  const double letters_a_second = static_cast<double>(text.size()) / seconds;
+  EXPECT_GT(letters_a_second, 10);  // its teacher: 16
+  EXPECT_LT(letters_a_second, 20);
+}
+
+TEST(EmbeddedVoice, IsTheDefaultAndSaysThatItIsSmall) {
+  if (!built_in_the_sources()) GTEST_SKIP() << "built outside the sources";
+  const TemporaryFolder folder;
+  const std::string wav = folder.path() / "said.wav";
+  const Outcome said = speak({"-o", wav, "Good morning."});
+  EXPECT_EQ(said.code, 0) << said.err;
+  EXPECT_NE(said.err.find("parley-mini-voice is small"), std::string::npos) << said.err;
+  EXPECT_EQ(speak({"--quiet", "-o", wav, "Good morning."}).err, "");
 }
 
 }  // namespace
