@@ -136,6 +136,7 @@ def main() -> None:
     arguments.add_argument("--own", type=int, default=8000, help="sentences of our own")
     arguments.add_argument("--per-shard", type=int, default=250)
     arguments.add_argument("--seed", type=int, default=6)
+    arguments.add_argument("--only", help="of the shards' prefixes only this one: several processes share the work")
     arguments.add_argument("--set", choices=["training", "held-out", "voice"], default="training")
     options = arguments.parse_args()
 
@@ -144,7 +145,8 @@ def main() -> None:
     else:
         wanted = (teacher_plan if options.set == "voice" else plan)(options.corpus, options.own, options.seed)
     for prefix, spoken in wanted.items():
-        write(options.out, prefix, spoken, options.per_shard, options.seed, vary=options.set != "voice")
+        if options.only in (None, prefix):
+            write(options.out, prefix, spoken, options.per_shard, options.seed, vary=options.set != "voice")
 
 
 if __name__ == "__main__":
