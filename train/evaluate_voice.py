@@ -23,7 +23,7 @@ from matplotlib import pyplot  # noqa: E402
 
 SETS = {"held_out_voice_own": "of our grammar", "held_out_voice": "of LJ Speech's book"}
 SPHINX = Path("/usr/share/pocketsphinx/model/en-us")  # Debian: pocketsphinx pocketsphinx-en-us
-BLOCK = 30 * 256  # samples that the vocoder makes at a time
+BLOCK = 30 * features.VOICE_HOP  # samples that the vocoder makes at a time
 
 
 def speak(options: argparse.Namespace, texts: list[str], folder: Path) -> tuple[list[np.ndarray], float, float]:

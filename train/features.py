@@ -9,6 +9,7 @@ from scipy.signal import butter, fftconvolve, sosfilt
 from torch import Tensor
 
 RATE = 16000
+VOICE_HOP = 256  # samples a frame of voice_mel
 
 
 def slaney_mel(hz: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ def log_mel(samples: Tensor) -> Tensor:
 def voice_mel(samples: Tensor) -> Tensor:
     """[batch, samples] -> [batch, 1 + samples / 256, 80]; SpeechT5FeatureExtractor: magnitudes, log10, floor 1e-10."""
     window = torch.hann_window(1024, device=samples.device)
-    magnitude = torch.stft(samples, 1024, 256, window=window, return_complex=True).abs()
+    magnitude = torch.stft(samples, 1024, VOICE_HOP, window=window, return_complex=True).abs()
     return torch.clamp(mel_filters(str(samples.device), 1024, 80, 7600) @ magnitude, min=1e-10).log10().transpose(1, 2)
 
 

@@ -16,10 +16,10 @@ from torch.nn.utils.parametrizations import weight_norm
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 import features
+from features import VOICE_HOP
 from shards import Utterances
 from voice_run import Run, options_parser
 
-HOP = 256
 # Twice the channels of HiFi-GAN V2 and a third of its convolutions: on a CPU wider layers cost less than more layers.
 SIZE = {"upsample_initial_channel": 256, "resblock_kernel_sizes": [3, 7], "resblock_dilation_sizes": [[1, 3], [1, 3]]}
 JUDGES_A_STEP = 4  # of eight, drawn anew each step
@@ -114,9 +114,9 @@ class Segments:
             if len(mel) < self.frames + 2:
                 continue
             first = int(self.rng.integers(1, len(mel) - self.frames))
-            at = first * HOP - HOP // 2  # frame i is centred at sample 256 i
-            piece = audio[at: at + self.frames * HOP]
-            if len(piece) == self.frames * HOP:
+            at = first * VOICE_HOP - VOICE_HOP // 2  # frame i is centred at sample 256 i
+            piece = audio[at: at + self.frames * VOICE_HOP]
+            if len(piece) == self.frames * VOICE_HOP:
                 mels.append(mel[first: first + self.frames])
                 audios.append(piece)
         return torch.stack(mels), torch.stack(audios)

@@ -19,13 +19,13 @@ from transformers import SpeechT5Config, SpeechT5FeatureExtractor, SpeechT5ForTe
 import alignment
 import features
 import sentences
+from features import VOICE_HOP
 from shards import Utterances
 from voice_run import Run, options_parser
+from windows import IGNORED
 
 SPEAKER_DIM = 16
 FRAMES_A_STEP = 2
-HOP = 256
-IGNORED = -100
 SIZE = {"hidden_size": 192, "encoder_layers": 4, "encoder_attention_heads": 4, "encoder_ffn_dim": 768, "decoder_layers": 4,
         "decoder_attention_heads": 4, "decoder_ffn_dim": 768, "speech_decoder_prenet_units": 128,
         "speech_decoder_postnet_units": 160, "encoder_max_relative_position": 64, "max_text_positions": 300,
@@ -69,7 +69,7 @@ class Lesson:
 def lesson(text: str, phones: list[tuple[str, float]], steps: int) -> Lesson:
     known = [alignment.PHONES.index(name) if name in alignment.PHONES else 0 for name, _ in phones]
     paired = alignment.pairs(text, phones)
-    middles = (np.arange(steps) + 0.5) * FRAMES_A_STEP * HOP / features.RATE
+    middles = (np.arange(steps) + 0.5) * FRAMES_A_STEP * VOICE_HOP / features.RATE
     # Token 0 is the mark of a word's beginning, token i + 1 the letter i, then comes </s>.
     letter_ends = np.concatenate([[0.0], alignment.letter_times(paired, len(text), phones)])
     places = np.interp(middles, letter_ends, np.arange(len(letter_ends)) + 0.5, right=len(letter_ends))
@@ -93,6 +93,11 @@ class Batch:
         return Batch(*(getattr(self, field.name).to(device) for field in dataclasses.fields(self)))
 
 
+def padded(parts: list, value: float) -> Tensor:
+    """Rows of different lengths as one tensor."""
+    return nn.utils.rnn.pad_sequence([torch.as_tensor(part) for part in parts], batch_first=True, padding_value=value)
+
+
 class VoiceBatches:
     """Random batches of sentences of like length."""
 
@@ -108,7 +113,7 @@ class VoiceBatches:
     def lesson(self, i: int) -> Lesson:
         if i not in self.lessons:
             row = self.utterances.row(i)
-            frames = 1 + row["samples"] // HOP
+            frames = 1 + row["samples"] // VOICE_HOP
             self.lessons[i] = lesson(row["text"], row["phones"], frames // FRAMES_A_STEP)
         return self.lessons[i]
 
@@ -119,13 +124,10 @@ class VoiceBatches:
         at = self.rng.integers(max(1, int(shortest * len(self.by_length))))
         longest = self.utterances.row(int(self.by_length[min(at + 8, len(self.by_length) - 1)]))["samples"] / features.RATE
         rows = [int(i) for i in self.by_length[at: at + max(1, int(seconds / longest))]]
-        ids = [torch.tensor(self.pieces.encode(self.utterances.row(i)["text"]) + [2]) for i in rows]
+        ids = [self.pieces.encode(self.utterances.row(i)["text"]) + [2] for i in rows]
         mels = [features.voice_mel(torch.from_numpy(self.utterances.audio(i))[None])[0] for i in rows]
         mels = [mel[: len(mel) // FRAMES_A_STEP * FRAMES_A_STEP] for mel in mels]
         lessons = [self.lesson(i) for i in rows]
-
-        def padded(parts: list, value: float) -> Tensor:
-            return torch.nn.utils.rnn.pad_sequence([torch.as_tensor(part) for part in parts], batch_first=True, padding_value=value)
 
         tokens = padded(ids, 1)
         token_phones = padded([of.token_phones for of in lessons], IGNORED)
@@ -145,10 +147,9 @@ class VoiceBatches:
             ids = self.pieces.encode(row["text"]) + [2]
             phones = self.lesson(i).token_phones
             if len(ids) == len(phones):
-                parts.append((torch.tensor(ids), torch.as_tensor(phones)))
-        tokens = nn.utils.rnn.pad_sequence([ids for ids, _ in parts], batch_first=True, padding_value=1)
-        phones = nn.utils.rnn.pad_sequence([known for _, known in parts], batch_first=True, padding_value=IGNORED)
-        return tokens, (tokens != 1).long(), phones
+                parts.append((ids, phones))
+        tokens = padded([ids for ids, _ in parts], 1)
+        return tokens, (tokens != 1).long(), padded([phones for _, phones in parts], IGNORED)
 
     def mel_statistics(self) -> tuple[Tensor, Tensor]:
         labels = self.batch(300).labels
