@@ -141,16 +141,21 @@ uint16_t f32_to_bf16(float value) {
 }
 
 void to_f32(const void* source, DType dtype, size_t count, float* out) {
-  const auto* halves = static_cast<const uint16_t*>(source);
+  const auto* bytes = static_cast<const std::byte*>(source);
+  const auto half = [bytes](size_t i) {
+    uint16_t bits;
+    std::memcpy(&bits, bytes + i * sizeof bits, sizeof bits);
+    return bits;
+  };
   switch (dtype) {
     case DType::kF32:
       std::memcpy(out, source, count * sizeof(float));
       return;
     case DType::kF16:
-      for (size_t i = 0; i < count; ++i) out[i] = f16_to_f32(halves[i]);
+      for (size_t i = 0; i < count; ++i) out[i] = f16_to_f32(half(i));
       return;
     case DType::kBF16:
-      for (size_t i = 0; i < count; ++i) out[i] = bf16_to_f32(halves[i]);
+      for (size_t i = 0; i < count; ++i) out[i] = bf16_to_f32(half(i));
       return;
     default:
       assert(!"to_f32 takes floating-point elements");

@@ -108,7 +108,8 @@ inline float bf16_to_f32(uint16_t bits) {
   return value;
 }
 uint16_t f32_to_bf16(float value);
-// Converts any floating-point elements to f32, `count` of them.
+// Converts any floating-point elements to f32, `count` of them. The source may lie at any address:
+// files do not align what they hold.
 void to_f32(const void* source, DType dtype, size_t count, float* out);
 
 }  // namespace parley::nn

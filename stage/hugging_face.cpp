@@ -42,9 +42,7 @@ class SafetensorsTensor : public SourceTensor {
     const size_t element = nn::size_of(dtype_);
     const auto bytes =
         file_.bytes(name_).subspan(static_cast<size_t>(first) * element, out.size() * element);
-    nn::Buffer aligned(bytes.size());
-    std::copy(bytes.begin(), bytes.end(), aligned.data());
-    nn::to_f32(aligned.data(), dtype_, out.size(), out.data());
+    nn::to_f32(bytes.data(), dtype_, out.size(), out.data());
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace parley::nn {
@@ -37,6 +38,21 @@ TEST(BFloat16, RoundsToNearestEven) {
             0x3f80);  // a tie goes to the even neighbour
   EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f818000u)), 0x3f82);
   EXPECT_TRUE(std::isnan(bf16_to_f32(f32_to_bf16(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+TEST(Tensor, ConvertsElementsAtOddAddresses) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    std::byte bytes[1 + sizeof(float)] = {};
+    const uint16_t half = dtype == DType::kF16 ? f32_to_f16(1.5f) : f32_to_bf16(1.5f);
+    const float whole = 1.5f;
+    if (dtype == DType::kF32)
+      std::memcpy(bytes + 1, &whole, sizeof whole);
+    else
+      std::memcpy(bytes + 1, &half, sizeof half);
+    float value = 0;
+    to_f32(bytes + 1, dtype, 1, &value);
+    EXPECT_EQ(value, 1.5f);
+  }
 }
 
 TEST(Tensor, SlicesRows) {
