@@ -1,7 +1,5 @@
 """Which letter is heard when: a synthesizer's phones laid along the letters that they come from."""
 
-import functools
-
 import numpy as np
 
 # What each phone of flite's US English is often written with; vowels are one class.
@@ -12,48 +10,55 @@ WRITTEN = {
 }
 VOWELS = "aeiouy"
 PHONES = ["silent", *WRITTEN, *"aa ae ah ao aw ax axr ay eh ey ih iy ow oy uh uw".split()]  # "silent": of letters alone
-SKIPPED = -0.6  # a silent letter, a phone without one
+SKIPPED = -6  # a silent letter, a phone without one; integers, so that sums compare equal
 
 
-def likeness(phone: str, letter: str) -> float:
+def likeness(phone: str, letter: str) -> int:
     if letter in WRITTEN.get(phone, VOWELS):
-        return 3.0 if phone == "pau" else 2.0 if phone in WRITTEN else 1.0
-    return -2.0
+        return 30 if phone == "pau" else 20 if phone in WRITTEN else 10
+    return -20
 
 
-@functools.cache
-def likenesses(phone: str, letters: str) -> np.ndarray:
-    return np.array([likeness(phone, letter) for letter in letters])
+NUMBERS = {phone: number for number, phone in enumerate(PHONES)}
+LIKENESSES = np.array([likeness(phone, chr(code)) for phone in PHONES for code in range(128)], np.int16)
 
 
-def pairs(text: str, phones: list[tuple[str, float]]) -> list[tuple[int, int]]:
-    """Which phone each letter stands for, (phone, letter) in order; the others have none. Needleman & Wunsch 1970."""
-    letters = text.lower()
-    n, m = len(phones), len(letters)
-    best = np.zeros((n + 1, m + 1))
-    best[:, 0] = SKIPPED * np.arange(n + 1)
-    gaps = np.array([0.0 if letter == " " else SKIPPED for letter in letters])
-    skipped = np.concatenate([[0.0], np.cumsum(gaps)])
-    best[0] = skipped
-    for i, (phone, _) in enumerate(phones):
-        pair = np.concatenate([[best[i, 0] + SKIPPED], best[i, :-1] + likenesses(phone, letters)])
-        entered = np.maximum(pair, best[i] + SKIPPED)
-        best[i + 1] = np.maximum.accumulate(entered - skipped) + skipped
-    found = []
-    i, j = n, m
-    while i > 0 and j > 0:
-        if abs(best[i, j] - best[i - 1, j - 1] - likeness(phones[i - 1][0], letters[j - 1])) < 1e-6:
-            i, j = i - 1, j - 1
-            found.append((i, j))
-        elif abs(best[i, j] - best[i - 1, j] - SKIPPED) < 1e-6:
-            i -= 1
-        else:
-            j -= 1
-    return found[::-1]
+def numbers(phones: list[tuple[str, float]]) -> np.ndarray:
+    """Places in PHONES; what is not known there counts as silent, and is laid along vowels."""
+    return np.array([NUMBERS.get(name, 0) for name, _ in phones])
 
 
-def letter_times(paired: list[tuple[int, int]], letters: int, phones: list[tuple[str, float]]) -> np.ndarray:
+def pairs(texts: list[str], phones: list[np.ndarray]) -> list[np.ndarray]:
+    """Which phone each letter of each text stands for, -1: none; never falling. Needleman & Wunsch 1970, all texts at once."""
+    lengths, counts = np.array([len(text) for text in texts]), np.array([len(of) for of in phones])
+    letters, said = np.zeros((len(texts), lengths.max()), int), np.zeros((len(texts), counts.max()), int)
+    for row, (text, of) in enumerate(zip(texts, phones)):
+        letters[row, :len(text)] = [ord(letter) if letter.isascii() else 0 for letter in text.lower()]
+        said[row, :len(of)] = 128 * of
+    skipped = np.pad(np.cumsum(np.where(letters == ord(" "), 0, SKIPPED), 1, np.int16), ((0, 0), (1, 0)))
+    best = np.empty((len(texts), said.shape[1] + 1, letters.shape[1] + 1), np.int16)
+    best[:, 0] = skipped
+    for i in range(said.shape[1]):
+        entered = best[:, i] + SKIPPED
+        entered[:, 1:] = np.maximum(entered[:, 1:], best[:, i, :-1] + LIKENESSES.take(said[:, i, None] + letters))
+        best[:, i + 1] = np.maximum.accumulate(entered - skipped, axis=1) + skipped
+
+    found = np.full(letters.shape, -1)
+    rows, i, j = np.arange(len(texts)), counts.copy(), lengths.copy()
+    while (live := (i > 0) & (j > 0)).any():
+        above, before, here = np.maximum(i - 1, 0), np.maximum(j - 1, 0), best[rows, i, j]
+        paired = live & (here == best[rows, above, before] + LIKENESSES[said[rows, above] + letters[rows, before]])
+        unwritten = live & ~paired & (here == best[rows, above, j] + SKIPPED)
+        found[rows[paired], before[paired]] = above[paired]
+        i = i - (paired | unwritten)
+        j = j - (live & ~unwritten)
+    return [row[:length] for row, length in zip(found, lengths)]
+
+
+def letter_times(paired: np.ndarray, phones: list[tuple[str, float]]) -> np.ndarray:
     """[letters] the second at which each is over, never falling; what lies between pairs is interpolated."""
-    places = np.array([0, *(letter + 1 for _, letter in paired), letters + 1e-3])
-    times = np.array([0.0, *(phones[phone][1] for phone, _ in paired), phones[-1][1]])
-    return np.interp(np.arange(1, letters + 1), places, np.maximum.accumulate(times))
+    ends = np.array([end for _, end in phones])
+    letters = np.flatnonzero(paired >= 0)
+    places = np.concatenate([[0], letters + 1, [len(paired) + 1e-3]])
+    times = np.concatenate([[0.0], ends[paired[letters]], ends[-1:]])
+    return np.interp(np.arange(1, len(paired) + 1), places, np.maximum.accumulate(times))

@@ -7,15 +7,18 @@ and a third of the noises.
 import argparse
 import csv
 import io
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 import sentences
+from sentences import MEASURING_SPEAKERS
 from shards import RATE, ShardWriter, at_rate, finished_shards
+from synthesize import speech
 
-MEASURING_SPEAKERS = {"1272", "2035"}
 MEASURING_NOISES = {"bg_noise3", "bg_noise4", "bg_noise9", "exercise_bike", "running_tap"}
 # folder -> (shard prefix, speakers taken)
 TRAINING = {
@@ -50,17 +53,43 @@ def read_transcripts(path: Path | None) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in path.read_text(encoding="utf-8").splitlines()) if path else {}
 
 
+def recordings(folder: Path, taken, transcripts: dict[str, str]) -> Iterator[tuple[np.ndarray, str, str]]:
+    """Samples, text and speaker of each that is taken, has a text, and has it in words."""
+    for row in manifest(folder):
+        text = row["transcript"] or transcripts.get(Path(row["relative_path"]).stem, "")
+        if taken(row["speaker"]) and text and not any(map(str.isdigit, text)):
+            yield read_audio(folder / row["relative_path"]), sentences.read_speech(sentences.clean(text)), row["speaker"]
+
+
+def digit_strings(digits: Iterator[tuple[np.ndarray, str, str]], count: int = 1500) -> Iterator[tuple[np.ndarray, str, str]]:
+    """Single digits of a speaker become numbers of two to seven digits."""
+    rng = random.Random(0)
+    by_speaker: dict[str, list[tuple[np.ndarray, str]]] = {}
+    for audio, text, speaker in digits:
+        by_speaker.setdefault(speaker, []).append((audio[speech(audio, 0)], text.lower()))
+    for _ in range(count):
+        speaker = rng.choice(sorted(by_speaker))
+        chosen = rng.choices(by_speaker[speaker], k=rng.randrange(2, 8))
+        gap, edge = np.zeros(int(rng.uniform(0.02, 0.25) * RATE), np.int16), np.zeros(RATE // 10, np.int16)
+        parts = [part for audio, _ in chosen for part in (audio, gap)]
+        yield np.concatenate([edge, *parts[:-1], edge]), " ".join(text for _, text in chosen).capitalize(), speaker
+
+
 def write(folder: Path, out: Path, prefix: str, number: int, taken, transcripts: dict[str, str]) -> None:
+    """What trains is cut to its speech and 0.1 s around it, so that timestamps are true; what measures stays as it is."""
     if number in finished_shards(out, prefix):
         return
+    found = recordings(folder, taken, transcripts)
+    if prefix == "human_fsdd":
+        found = digit_strings(found)
     with ShardWriter(out, prefix, number) as writer:
-        for row in manifest(folder):
-            text = row["transcript"] or transcripts.get(Path(row["relative_path"]).stem, "")
-            if not taken(row["speaker"]) or not text:
-                continue
-            audio = read_audio(folder / row["relative_path"])
-            if len(audio) < 28 * RATE or prefix.startswith("held_out"):
-                writer.add(audio, sentences.read_speech(sentences.clean(text)), row["speaker"], folder.name)
+        for audio, text, speaker in found:
+            measures = prefix.startswith("held_out")
+            audio = audio if measures else audio[speech(audio)]
+            if measures or RATE // 4 < len(audio) < 28 * RATE:
+                writer.add(audio, text, speaker, folder.name)
+        if not writer.lines:
+            raise SystemExit(f"{folder} has no recordings with transcripts that can be used; leave it out or give --transcripts")
         print(prefix, len(writer.lines), f"{writer.position / RATE / 3600:.2f} h", flush=True)
 
 

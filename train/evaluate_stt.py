@@ -5,24 +5,18 @@ python evaluate_stt.py --data DIR --model DIR --transcribe build/transcribe [--s
 
 import argparse
 import json
-import re
 import subprocess
 import tempfile
 from pathlib import Path
 
-import jiwer
 import numpy as np
 import soundfile
 
+import words
 from shards import RATE, Utterances
 
 SETS = ["quiet", "borders", "held_out_synth_own", "held_out_synth_lj", "held_out_commands", "held_out_dev",
         "held_out_clean", "held_out_other"]
-
-
-def plain(text: str) -> str:
-    """Case, punctuation and hyphens do not count."""
-    return " ".join(re.sub(r"[^a-z' ]", "", text.lower().replace("-", " ")).split())
 
 
 def transcribe(options: argparse.Namespace, audios: list[np.ndarray], folder: Path) -> list[dict]:
@@ -33,10 +27,6 @@ def transcribe(options: argparse.Namespace, audios: list[np.ndarray], folder: Pa
         [options.transcribe, "--quiet", "-m", options.model, "--precision", options.precision, "-f", "jsonl", "--threads", "1",
          "--jobs-file", "-"], input="\n".join(map(str, paths)) + "\n", check=True, capture_output=True, text=True).stdout
     return [json.loads(line) for line in lines.splitlines()]
-
-
-def rate(rows: list[tuple[str, str]]) -> float:
-    return jiwer.wer([plain(said) for said, _ in rows], [plain(heard) for _, heard in rows])
 
 
 def measure_set(options: argparse.Namespace, name: str, folder: Path) -> dict:
@@ -51,8 +41,8 @@ def measure_set(options: argparse.Namespace, name: str, folder: Path) -> dict:
     groups: dict[str, list[tuple[str, str]]] = {}
     for i, row in zip(chosen, rows):
         groups.setdefault(utterances.row(i)["speaker"], []).append(row)
-    by_speaker = {speaker: round(100 * rate(group), 1) for speaker, group in sorted(groups.items())}
-    return {"utterances": len(rows), "wer": round(100 * rate(rows), 2), "by_speaker": by_speaker}
+    by_speaker = {speaker: round(100 * words.rate(group), 1) for speaker, group in sorted(groups.items())}
+    return {"utterances": len(rows), "wer": round(100 * words.rate(rows), 2), "by_speaker": by_speaker}
 
 
 def quiet_audio(options: argparse.Namespace) -> list[np.ndarray]:

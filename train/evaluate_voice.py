@@ -15,8 +15,9 @@ import soundfile
 import torch
 
 import features
-from evaluate_stt import rate, transcribe
+from evaluate_stt import transcribe
 from shards import RATE, Utterances
+from words import rate
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402

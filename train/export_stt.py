@@ -1,6 +1,6 @@
 """A checkpoint of train_stt.py as a transformers folder, which parley convert (and everybody else) reads.
 
-python export_stt.py --tokens DIR --out DIR [--checkpoint RUN/checkpoint.pt | --start-from CHECKPOINT]
+python export_stt.py --checkpoint RUN/checkpoint.pt --tokens DIR --out DIR
 """
 
 import argparse
@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from pilot_start import start_from
 from stt_model import SttConfig, SttModel
 from tokens import SttTokens
 
@@ -67,17 +66,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--tokens", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
-    source = arguments.add_mutually_exclusive_group(required=True)
-    source.add_argument("--checkpoint", type=Path, help="of train_stt.py")
-    source.add_argument("--start-from", type=Path, help="a transformers checkpoint with another vocabulary, not trained further")
+    arguments.add_argument("--checkpoint", type=Path, required=True, help="of train_stt.py")
     options = arguments.parse_args()
-    tokens = SttTokens(options.tokens)
-    if options.checkpoint:
-        model = load(options.checkpoint)
-    else:
-        model = SttModel(SttConfig(tokens.size))
-        start_from(model, options.start_from, tokens)
-    export(model, tokens, options.tokens / "tokenizer.json", options.out)
+    model = load(options.checkpoint)
+    export(model, SttTokens(options.tokens), options.tokens / "tokenizer.json", options.out)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
-"""Text to speak: the public-domain sentences of LJ Speech, and sentences of our own grammar."""
+"""Text to speak: the public-domain sentences of LJ Speech, of whole books, and sentences of our own grammar."""
 
 import csv
 import random
+import re
 import unicodedata
 from pathlib import Path
+
+from words import plain
+
+MEASURING_SPEAKERS = {"1272", "2035"}  # of dev-clean
 
 NAMES = """Anna Ben Carla David Emma Frank Grace Henry Iris Jack Karen Liam Maria Nina Oscar Peter Rosa Sam Tina Victor
 Wendy Helen Robert Laura Daniel Sophie Martin Julia Thomas Alice George Susan Paul Kate Simon Ruth Mark Lucy
@@ -146,6 +151,42 @@ def lj_sentences(corpus: Path) -> dict[str, str]:
     """Identifier -> sentence, numbers in words. Public domain."""
     with open(corpus / "ljspeech_sentences.csv", newline="", encoding="utf-8") as file:
         return {row[0]: clean(row[2]) for row in csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE)}
+
+
+def book_sentences(folder: Path | None, longest: int = 170) -> list[str]:
+    """Different sentences of the plain texts in a folder (Project Gutenberg's form), each of which can be said in 15 s: no figures,
+    no chapter heads. Nothing for no folder."""
+    found: dict[str, None] = {}
+    for path in sorted(folder.glob("*.txt")) if folder else []:
+        text = path.read_bytes().decode("utf-8", "replace").replace("\r", "")
+        body = re.split(r"\*\*\* ?(?:START|END) OF [^*]*\*\*\*", text)
+        for paragraph in re.split(r"\n\s*\n", max(body, key=len)):
+            whole = clean(paragraph.replace("_", "").replace("\n", " "))
+            for sentence in re.split(r"(?<=[.!?;])\s+(?=[A-Z'a-z])", whole):
+                sentence = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])", "", sentence).strip(" ,;:")
+                if 15 < len(sentence) < longest and re.fullmatch(r"[A-Za-z][A-Za-z',.;:!? -]*", sentence) and not sentence.isupper():
+                    found[sentence[0].upper() + sentence[1:] + ("" if sentence[-1] in ".!?" else ".")] = None
+    return list(found)
+
+
+def measured_texts(corpus: Path) -> list[str]:
+    """Transcripts of the human recordings that measure."""
+    texts = []
+    for name in ("librispeech_test_clean_4", "librispeech_test_other_100", "librispeech_dev_clean_mp3", "commands"):
+        with open(corpus / name / "manifest.tsv", encoding="utf-8") as file:
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            texts += [row["transcript"] for row in rows if name != "librispeech_dev_clean_mp3" or row["speaker"] in MEASURING_SPEAKERS]
+    return texts
+
+
+def without_runs_of(texts: list[str], measured: list[str], length: int = 6) -> list[str]:
+    """Texts that share no run of this many words with what measures."""
+    def runs(text: str) -> set[tuple[str, ...]]:
+        words = plain(text).split()
+        return {tuple(words[i: i + length]) for i in range(len(words) - length + 1)}
+
+    forbidden = set().union(*map(runs, measured))
+    return [text for text in texts if forbidden.isdisjoint(runs(text))]
 
 
 def clean(text: str) -> str:

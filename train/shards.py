@@ -46,7 +46,7 @@ class ShardWriter:
         self.audio.close()
         if kind is None:
             part = self.base.with_suffix(".part")
-            part.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
+            part.write_text("".join(line + "\n" for line in self.lines), encoding="utf-8")
             part.rename(self.base.with_suffix(".jsonl"))
 
 

@@ -2,7 +2,7 @@
 
 Parameter names are those of transformers' WhisperForConditionalGeneration, so export is a state dict. The one
 difference: positions are cut to the length of the window, where transformers insists on 3000 mel frames.
-test_stt_model.py compares the two.
+test_training.py compares the two.
 """
 
 import dataclasses
@@ -43,6 +43,7 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(d, d, bias=False)
         self.v_proj = nn.Linear(d, d)
         self.out_proj = nn.Linear(d, d)
+        self.dropout = nn.Dropout(0)
 
     def forward(self, x: Tensor, source: Tensor | None = None, causal: bool = False) -> Tensor:
         source = x if source is None else source
@@ -52,7 +53,7 @@ class Attention(nn.Module):
 
         y = F.scaled_dot_product_attention(
             split(self.q_proj(x)), split(self.k_proj(source)), split(self.v_proj(source)), is_causal=causal)
-        return self.out_proj(y.transpose(1, 2).flatten(-2))
+        return self.dropout(self.out_proj(y.transpose(1, 2).flatten(-2)))
 
 
 class EncoderLayer(nn.Module):
@@ -62,11 +63,12 @@ class EncoderLayer(nn.Module):
         self.self_attn_layer_norm = nn.LayerNorm(c.d_model)
         self.fc1 = nn.Linear(c.d_model, c.ffn)
         self.fc2 = nn.Linear(c.ffn, c.d_model)
+        self.dropout = nn.Dropout(0)
         self.final_layer_norm = nn.LayerNorm(c.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.self_attn(self.self_attn_layer_norm(x))
-        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))
 
 
 class DecoderLayer(nn.Module):
@@ -78,12 +80,13 @@ class DecoderLayer(nn.Module):
         self.encoder_attn_layer_norm = nn.LayerNorm(c.d_model)
         self.fc1 = nn.Linear(c.d_model, c.ffn)
         self.fc2 = nn.Linear(c.ffn, c.d_model)
+        self.dropout = nn.Dropout(0)
         self.final_layer_norm = nn.LayerNorm(c.d_model)
 
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         x = x + self.self_attn(self.self_attn_layer_norm(x), causal=True)
         x = x + self.encoder_attn(self.encoder_attn_layer_norm(x), audio)
-        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))
 
 
 class Encoder(nn.Module):
@@ -98,11 +101,16 @@ class Encoder(nn.Module):
         self.layer_norm = nn.LayerNorm(c.d_model)
 
     def forward(self, mel: Tensor) -> Tensor:  # [batch, mels, frames] -> [batch, frames / 2, d]
+        return self.states(mel)[-1]
+
+    def states(self, mel: Tensor) -> list[Tensor]:
+        """What goes into each layer, and what comes out of the last: [batch, frames / 2, d] each."""
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
-        x = x + self.embed_positions.weight[: x.shape[1]]
+        states = [x + self.embed_positions.weight[: x.shape[1]]]
         for layer in self.layers:
-            x = layer(x)
-        return self.layer_norm(x)
+            states.append(layer(states[-1]))
+        states[-1] = self.layer_norm(states[-1])
+        return states
 
 
 class Decoder(nn.Module):
@@ -145,6 +153,11 @@ class SttModel(nn.Module):
     @property
     def decoder(self) -> Decoder:
         return self.model["decoder"]
+
+    def set_dropout(self, probability: float) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = probability
 
     def forward(self, mel: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         audio = self.encoder(mel)

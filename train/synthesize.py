@@ -1,7 +1,10 @@
-"""Speech from Debian's synthesizers: python synthesize.py --corpus DIR --out DIR. Restartable; a trainer may read along."""
+"""Speech from Debian's synthesizers: python synthesize.py --corpus DIR --out DIR [--books DIR]. Restartable; a trainer may read along."""
 
 import argparse
+import functools
+import multiprocessing
 import random
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,7 +19,14 @@ FLITE = ["slt", "awb", "rms", "kal16"]
 ESPEAK = ["en-us", "en-gb", "en-us+f1", "en-us+f2", "en-us+f4", "en-us+m1", "en-us+m3", "en-us+m7", "en-gb+f4", "en-gb+m1",
           "en-gb+m3",
           "en-gb-scotland", "en-us+m4", "en-gb+f2"]
-VOICES = [("flite", voice) for voice in FLITE] + [("espeak", voice) for voice in ESPEAK]
+VOICES = [("flite", voice) for voice in FLITE] + [("espeak", voice) for voice in ESPEAK]  # these measure, too
+FESTIVAL = ["cmu_us_slt_arctic_hts", "kal_diphone", "ked_diphone"]
+DIPHONES = ["kal16", "kal"]  # flite's; the others are statistical voices
+ACCENTS = """en-us en-us en-us en-us en-gb en-gb en-gb-x-rp en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc""".split()
+VARIANTS = """f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 Alex Alicia Andrea Andy Annie Antonio Auntie Belinda Benjamin Boris Caleb David
+Denis Diogo Ed Edward Edward2 Gene Gene2 Gustave Henrique Hugo Iven Iven2 Jacky John Lee Linda Marcelo Marco Mario Max Michael
+Michel Miguel Mike Nguyen Pablo Paul Pedro Quincy Rob Robert Steph Steph2 Zac anika grandma grandpa klatt klatt2 klatt4 norbert
+sandro shelby travis victor""".split()
 TEACHER = ("flite", "slt")
 RATE = 16000
 
@@ -25,15 +35,19 @@ def speak(engine: str, voice: str, text: str, rng: random.Random | None, folder:
     """16 kHz mono int16, silence at both ends cut to 0.1 s at most. Without rng in the voice's own pace and pitch."""
     wav = folder / "speech.wav"
     if engine == "flite":
-        pace = ["--setf", f"duration_stretch={rng.uniform(0.85, 1.15):.3f}"] if rng else []
+        pace = ["--setf", f"duration_stretch={rng.uniform(0.8, 1.25):.3f}"] if rng else []
+        if rng:
+            pace += ["--setf", f"int_f0_target_mean={rng.uniform(80, 140):.0f}" if voice in DIPHONES
+                     else f"f0_shift={rng.uniform(0.8, 1.25):.3f}"]
         command = ["flite", "-voice", voice, *pace, "-t", text, "-o", str(wav)]
     elif engine == "espeak":
-        pace = ["-s", str(rng.randrange(140, 190)), "-p", str(rng.randrange(35, 65))] if rng else []
+        pace = ["-s", str(rng.randrange(130, 200)), "-p", str(rng.randrange(20, 80))] if rng else []
         command = ["espeak-ng", "-v", voice, *pace, "-w", str(wav), text]
     elif engine == "festival":
         script = folder / "speech.txt"
         script.write_text(text)
-        command = ["text2wave", "-eval", f"(voice_{voice})", str(script), "-o", str(wav)]
+        pace = f"(Parameter.set 'Duration_Stretch {rng.uniform(0.85, 1.2):.3f})" if rng else ""
+        command = ["text2wave", "-eval", f"(begin (voice_{voice}) {pace})", str(script), "-o", str(wav)]
     else:
         raise ValueError(engine)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -63,18 +77,36 @@ def speech(audio: np.ndarray, keep: int = RATE // 10) -> slice:
     return slice(max(0, loud[0] - keep), loud[-1] + keep) if len(loud) else slice(0, 0)
 
 
-def plan(corpus: Path, own: int, seed: int) -> dict[str, list[tuple[str, str, str]]]:
-    """Shard prefix -> (engine, voice, text). Ours first, it is short; then every LJ sentence once."""
-    rng = random.Random(seed)
-    lj = [text for name, text in sentences.lj_sentences(corpus).items() if not sentences.held_out(name)]
+PROGRAMS = {"espeak": "espeak-ng", "flite": "flite", "festival": "text2wave"}
+
+
+def any_voice(rng: random.Random, engines: list[str]) -> tuple[str, str]:
+    """Of flite's (its statistical voices most), espeak's in any accent, festival's."""
+    engine = rng.choices(engines, [{"espeak": 0.3, "flite": 0.64, "festival": 0.06}[engine] for engine in engines])[0]
+    if engine == "espeak":
+        return engine, f"{rng.choice(ACCENTS)}+{rng.choice(VARIANTS)}"
+    if engine == "festival":
+        return engine, rng.choice(FESTIVAL)
+    return engine, rng.choice(DIPHONES if rng.random() < 0.12 else ["slt", "awb", "rms"])
+
+
+def plan(options: argparse.Namespace) -> dict[str, list[tuple[str, str, str]]]:
+    """Shard prefix -> (engine, voice, text): sentences of our own, LJ Speech's, and those of books, each once."""
+    rng = random.Random(options.seed)
+    lj = [text for name, text in sentences.lj_sentences(options.corpus).items() if not sentences.held_out(name)]
+    engines = [engine for engine, program in PROGRAMS.items() if shutil.which(program)]
+    if missing := PROGRAMS.keys() - set(engines):
+        print("not installed, left out:", *sorted(missing))
+    measured = commands_sentences(options.corpus) | set(held_out_own(options.corpus, options.seed))
+    book = sentences.without_runs_of(sentences.book_sentences(options.books), sentences.measured_texts(options.corpus))
     rng.shuffle(lj)
-    voices = [("flite", v) for v in FLITE] * 4 + [("espeak", v) for v in ESPEAK]
+    rng.shuffle(book)
 
     def spoken(texts: list[str]) -> list[tuple[str, str, str]]:
-        return [(*rng.choice(voices), text) for text in texts if len(text) > 3]
+        return [(*any_voice(rng, engines), text) for text in texts if len(text) > 3]
 
-    measured = commands_sentences(corpus) | set(held_out_own(corpus, seed))
-    return {"synth_own": spoken(sentences.own_sentences(own, seed, measured)), "synth_lj": spoken(lj)}
+    return {"synth_own": spoken(sentences.own_sentences(options.own, options.seed, measured)), "synth_lj": spoken(lj),
+            "synth_book": spoken(book)}
 
 
 def commands_sentences(corpus: Path) -> set[str]:
@@ -85,68 +117,76 @@ def held_out_own(corpus: Path, seed: int) -> list[str]:
     return sentences.own_sentences(60, seed + 1, commands_sentences(corpus))
 
 
-def held_out_plan(corpus: Path, seed: int) -> dict[str, list[tuple[str, str, str]]]:
+def held_out_plan(options: argparse.Namespace) -> dict[str, list[tuple[str, str, str]]]:
     """Unseen sentences, 60 of LJ and 60 of ours, over the training voices in turn."""
-    lj = [text for name, text in sentences.lj_sentences(corpus).items() if sentences.held_out(name)][:60]
+    lj = [text for name, text in sentences.lj_sentences(options.corpus).items() if sentences.held_out(name)][:60]
 
     def spoken(texts: list[str]) -> list[tuple[str, str, str]]:
         return [(*VOICES[i % len(VOICES)], text) for i, text in enumerate(texts)]
 
-    return {"held_out_synth_own": spoken(held_out_own(corpus, seed)), "held_out_synth_lj": spoken(lj)}
+    return {"held_out_synth_own": spoken(held_out_own(options.corpus, options.seed)), "held_out_synth_lj": spoken(lj)}
 
 
-def teacher_plan(corpus: Path, own: int, seed: int) -> dict[str, list[tuple[str, str, str]]]:
+def teacher_plan(options: argparse.Namespace) -> dict[str, list[tuple[str, str, str]]]:
     """What the voice learns from: one speaker, every LJ sentence of a length that it will get, and ours."""
-    lj = [(name, text) for name, text in sentences.lj_sentences(corpus).items() if 10 < len(text) < 160]
-    ours = sentences.own_sentences(own, seed)
+    lj = [(name, text) for name, text in sentences.lj_sentences(options.corpus).items() if 10 < len(text) < 160]
+    ours = sentences.own_sentences(options.own, options.seed)
     texts = [text for name, text in lj if not sentences.held_out(name)] + ours
-    random.Random(seed).shuffle(texts)
+    random.Random(options.seed).shuffle(texts)
 
     def taught(texts: list[str]) -> list[tuple[str, str, str]]:
         return [(*TEACHER, text) for text in texts]
 
     held_out = [text for name, text in lj if sentences.held_out(name)][:100]
-    held_out_ours = sentences.own_sentences(100, seed + 2, set(ours))
+    held_out_ours = sentences.own_sentences(100, options.seed + 2, set(ours))
     return {"held_out_voice": taught(held_out), "held_out_voice_own": taught(held_out_ours), "voice": taught(texts)}
 
 
-def write(out: Path, prefix: str, wanted: list[tuple[str, str, str]], per_shard: int, seed: int, vary: bool) -> None:
-    done = finished_shards(out, prefix)
-    with tempfile.TemporaryDirectory() as folder:
-        for shard, first in enumerate(range(0, len(wanted), per_shard)):
-            if shard in done:
-                continue
-            rng = random.Random(seed * 1000003 + shard)
-            with ShardWriter(out, prefix, shard) as writer:
-                for engine, voice, text in wanted[first: first + per_shard]:
-                    if vary:
-                        audio, facts = speak(engine, voice, text, rng, Path(folder)), {}
-                    else:
-                        audio, phones = teach(voice, text, Path(folder))
-                        facts = {"phones": phones}
-                    if 0 < len(audio) < 28 * RATE:
-                        writer.add(audio, text, f"{engine}_{voice}", "synthetic", **facts)
-            print(f"{prefix} {shard}: {min(first + per_shard, len(wanted))} of {len(wanted)}", flush=True)
+def write_shard(job: tuple[str, int, list[tuple[str, str, str]]], out: Path, seed: int, vary: bool) -> str:
+    """One shard; --set voice does not vary and notes the phones."""
+    prefix, shard, wanted = job
+    rng = random.Random(seed * 1000003 + shard)
+    with tempfile.TemporaryDirectory() as folder, ShardWriter(out, prefix, shard) as writer:
+        for engine, voice, text in wanted:
+            if vary:
+                audio, facts = speak(engine, voice, text, rng, Path(folder)), {}
+            else:
+                audio, phones = teach(voice, text, Path(folder))
+                facts = {"phones": phones}
+            if 0 < len(audio) < 28 * RATE:
+                writer.add(audio, text, f"{engine}_{voice}", "synthetic", **facts)
+    return f"{prefix} {shard}"
+
+
+def jobs(options: argparse.Namespace, wanted: dict[str, list[tuple[str, str, str]]]) -> list[tuple[str, int, list]]:
+    """Shards that are missing, of all prefixes evenly."""
+    placed = []
+    for prefix, spoken in wanted.items():
+        done = finished_shards(options.out, prefix)
+        firsts = range(0, len(spoken), options.per_shard)
+        placed += [((shard + 1) / len(firsts), prefix, shard, spoken[first: first + options.per_shard])
+                   for shard, first in enumerate(firsts) if shard not in done]
+    return [job for _, *job in sorted(placed, key=lambda job: job[:2])]
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--corpus", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
-    arguments.add_argument("--own", type=int, default=8000, help="sentences of our own")
+    arguments.add_argument("--books", type=Path, help="folder of plain texts, one book a file (Project Gutenberg's)")
+    arguments.add_argument("--own", type=int, default=20000, help="sentences of our own")
     arguments.add_argument("--per-shard", type=int, default=250)
+    arguments.add_argument("--processes", type=int, default=1)
     arguments.add_argument("--seed", type=int, default=6)
-    arguments.add_argument("--only", help="of the shards' prefixes only this one: several processes share the work")
     arguments.add_argument("--set", choices=["training", "held-out", "voice"], default="training")
     options = arguments.parse_args()
 
-    if options.set == "held-out":
-        wanted = held_out_plan(options.corpus, options.seed)
-    else:
-        wanted = (teacher_plan if options.set == "voice" else plan)(options.corpus, options.own, options.seed)
-    for prefix, spoken in wanted.items():
-        if options.only in (None, prefix):
-            write(options.out, prefix, spoken, options.per_shard, options.seed, vary=options.set != "voice")
+    wanted = {"training": plan, "held-out": held_out_plan, "voice": teacher_plan}[options.set](options)
+    write = functools.partial(write_shard, out=options.out, seed=options.seed, vary=options.set != "voice")
+    missing = jobs(options, wanted)
+    with multiprocessing.Pool(options.processes) as pool:
+        for count, name in enumerate(pool.imap_unordered(write, missing), 1):
+            print(f"{name}: {count} of {len(missing)} shards", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The vocabulary: a small byte-level BPE of our own, then Whisper's special tokens and 1501 timestamps (English only).
 
-python tokens.py --corpus DIR --out DIR [--pieces 1536]
+python tokens.py --corpus DIR --out DIR [--books DIR] [--pieces 1536] [--of tokenizer.json]
 """
 
 import argparse
@@ -23,6 +23,7 @@ class SttTokens:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.end, self.start = self.id("<|endoftext|>"), self.id("<|startoftranscript|>")
         self.no_speech, self.no_timestamps = self.id("<|nospeech|>"), self.id("<|notimestamps|>")
+        self.previous = self.id("<|startofprev|>")
         self.timestamp_begin = self.id("<|0.00|>")
         self.size = self.tokenizer.get_vocab_size()
 
@@ -31,6 +32,9 @@ class SttTokens:
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def encode_all(self, texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
 
     def timestamp(self, seconds: float) -> int:
         return self.timestamp_begin + min(1500, max(0, round(seconds * 50)))
@@ -55,19 +59,15 @@ def train(texts: list[str], pieces: int) -> Tokenizer:
     return finish(tokenizer)
 
 
-def prune(checkpoint: Path, weighted: list[tuple[int, list[str]]], pieces: int) -> Tokenizer:
-    """The pieces of a GPT-2 vocabulary that the texts use most, with all that they are merged from. The words that these
-    pieces make up keep their encoding, so the embeddings of a checkpoint of that vocabulary stay of use."""
-    vocabulary = json.loads((checkpoint / "vocab.json").read_text(encoding="utf-8"))
-    lines = (checkpoint / "merges.txt").read_text(encoding="utf-8").splitlines()
-    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    whole = Tokenizer(models.BPE(vocabulary, merges))
-    whole.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    counts = Counter()
-    for weight, texts in weighted:
-        for piece, count in Counter(piece for text in whole.encode_batch([" " + t for t in texts]) for piece in text.tokens).items():
-            counts[piece] += weight * count
-    parts = {a + b: (a, b) for a, b in merges}
+def pruned(whole: Path, texts: list[str], pieces: int) -> Tokenizer:
+    """The pieces of a larger vocabulary (tokenizer.json, byte-level BPE) that the texts use most, with all that they are merged
+    from: texts mostly keep their encoding, so that a teacher of that vocabulary can be asked about the next piece."""
+    model = json.loads(whole.read_text(encoding="utf-8"))["model"]
+    merges = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in model["merges"]]
+    full = Tokenizer(models.BPE(model["vocab"], merges))
+    full.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    counts = Counter(piece for text in full.encode_batch([" " + text for text in texts]) for piece in text.tokens)
+    parts = {a + b: (a, b) for a, b in reversed(merges)}
     kept = set(pre_tokenizers.ByteLevel.alphabet())
 
     def keep(piece: str) -> None:
@@ -90,22 +90,20 @@ def main() -> None:
     arguments.add_argument("--corpus", type=Path, required=True)
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--pieces", type=int, default=1536)
-    arguments.add_argument("--prune", type=Path, help="take the pieces from this checkpoint (to start a model from it)")
+    arguments.add_argument("--books", type=Path, help="folder of plain texts (sentences.py)")
+    arguments.add_argument("--of", type=Path, help="take the pieces from this vocabulary, a teacher's (train_stt.py --teacher)")
     options = arguments.parse_args()
     lj = [text for name, text in sentences.lj_sentences(options.corpus).items() if not sentences.held_out(name)]
     own = sentences.own_sentences(6000, 6)
-    texts = lj + own
-    if options.prune:  # every piece of ours counts; nothing is rare there
-        spelled = [" ".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ")]
-        tokenizer = prune(options.prune, [(1, lj), (50, own + spelled)], options.pieces)
-    else:
-        tokenizer = train(texts, options.pieces)
+    book = sentences.book_sentences(options.books)
+    texts = lj + own + book
+    tokenizer = pruned(options.of, texts, options.pieces) if options.of else train(texts, options.pieces)
     options.out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(options.out / "tokenizer.json"))
     tokens = SttTokens(options.out)
-    for name, group in (("LJ", lj), ("own", own)):
+    for name, group in (("LJ", lj), ("own", own), ("books", book)):
         count = sum(len(tokens.encode(" " + text)) for text in group)
-        print(tokens.size, "tokens;", name, f"{count / sum(len(text.split()) for text in group):.2f} a word")
+        print(tokens.size, "tokens;", name, f"{count / max(1, sum(len(text.split()) for text in group)):.2f} a word")
 
 
 if __name__ == "__main__":

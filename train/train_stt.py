@@ -1,7 +1,8 @@
-"""Trains the speech-to-text model: joint CTC (letters, on the encoder) and attention. Restartable: the newest checkpoint in
---run is continued. One command on a CPU or a GPU; the learning rate follows the time budget, so any budget ends properly.
+"""Trains the speech-to-text model: joint CTC (letters, on the encoder) and attention, with or without a teacher.
+Restartable: the newest checkpoint in --run is continued. One command on a CPU or a GPU; everything that changes with time
+follows the time budget, so any budget ends properly.
 
-python train_stt.py --data DIR --tokens DIR --run DIR --minutes 90 [--start-from CHECKPOINT]
+python train_stt.py --data DIR --tokens DIR --run DIR --minutes 90 [--teacher WHISPER]
 """
 
 import argparse
@@ -9,6 +10,7 @@ import copy
 import dataclasses
 import json
 import queue
+import sys
 import threading
 import time
 from pathlib import Path
@@ -19,10 +21,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import features
-from pilot_start import start_from
-from stt_model import SttConfig, SttModel, start_near_the_diagonal
+import words
+from features import RATE, Chance
+from muon import Muon
+from shards import Utterances, finished_shards
+from stt_model import SttConfig, SttModel, greedy, start_near_the_diagonal
+from teacher import Teacher, hint_heads
 from tokens import SttTokens
-from windows import CTC_SYMBOLS, IGNORED, Batch, WindowSource, lengths, mixes
+from windows import CTC_SYMBOLS, IGNORED, Batch, Window, WindowSource, mixes
+
+MEASURES = ["held_out_dev", "held_out_other", "held_out_clean", "held_out_commands", "held_out_synth_own", "held_out_synth_lj"]
 
 
 def parse_options() -> argparse.Namespace:
@@ -31,27 +39,27 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--tokens", type=Path, required=True, help="folder of tokenizer.json (tokens.py)")
     arguments.add_argument("--run", type=Path, required=True, help="checkpoints and log")
     arguments.add_argument("--minutes", type=float, default=90, help="time budget, all restarts together")
-    arguments.add_argument("--start-from", type=Path, help="transformers checkpoint of the same width")
-    arguments.add_argument("--encoder-layers", type=int, default=6)
+    arguments.add_argument("--teacher", type=Path, help="transformers folder of a Whisper checkpoint to learn from (teacher.py)")
+    arguments.add_argument("--d-model", type=int, default=384)
+    arguments.add_argument("--encoder-layers", type=int, default=4)
     arguments.add_argument("--decoder-layers", type=int, default=4)
-    arguments.add_argument("--lr", type=float, default=6e-4)
+    arguments.add_argument("--lr", type=float, default=2e-3, help="of Muon; embeddings, biases and convolutions learn at half of it")
     arguments.add_argument("--warm-up", type=int, default=200, help="steps")
-    arguments.add_argument("--fall-from", type=float, default=0.33, help="share of the time after which the learning rate falls")
+    arguments.add_argument("--fall-from", type=float, default=0.4, help="share of the time after which the learning rate falls")
     arguments.add_argument("--batch-seconds", type=float, default=64)
-    arguments.add_argument("--short", type=float, nargs=2, default=[5, 13], help="seconds of the windows that are not 30 s long")
-    arguments.add_argument("--shares", default="", help="of the sources: own=0.4,lj=0.3,... (windows.py)")
-    arguments.add_argument("--empty", type=float, default=0.04, help="share of windows without speech")
-    arguments.add_argument("--decoder-only-minutes", type=float, default=0,
-                           help="the encoder of --start-from stays as it is at first: quick adaptation to new text")
-    arguments.add_argument("--ctc-only-minutes", type=float, default=0, help="CTC alone at first (from scratch: a tenth of all)")
-    arguments.add_argument("--strength", type=float, default=0.7, help="of noise, rooms and telephones")
-    arguments.add_argument("--spec-augment", action="store_true", help="masks in the log-mel (long runs, not from the start)")
+    arguments.add_argument("--shares", default="", help="of the sources: own=0.1,book=0.4,... (windows.py)")
+    arguments.add_argument("--empty", type=float, default=0.03, help="share of windows without speech")
+    arguments.add_argument("--ctc-only", type=float, default=0.08, help="share of the time at the beginning in which only CTC teaches")
+    arguments.add_argument("--plain", type=float, default=0.12, help="share of the time at the beginning without masks and dropout")
+    arguments.add_argument("--strength", type=float, default=1.0, help="of noise, rooms and telephones")
+    arguments.add_argument("--dropout", type=float, default=0.1)
+    arguments.add_argument("--token-noise", type=float, default=0.08, help="share of the decoder's past that is replaced at random")
+    arguments.add_argument("--hours", type=float, default=30, help="room for sound in memory: 115 MB an hour")
     arguments.add_argument("--save-minutes", type=float, default=10)
-    arguments.add_argument("--loaders", type=int, default=1, help="threads that prepare batches")
-    arguments.add_argument("--threads", type=int, default=1, help="inside one product")
-    arguments.add_argument("--workers", type=int, default=1, help="batches learned from at once (CPU)")
+    arguments.add_argument("--measure", type=float, nargs="*", default=[1.0], help="shares of the time after which it is measured")
+    arguments.add_argument("--threads", type=int, default=2, help="on a CPU")
     arguments.add_argument("--seed", type=int, default=6)
-    arguments.add_argument("--bf16", action="store_true", help="bf16 products (always on a GPU)")
+    arguments.add_argument("--f32", action="store_true", help="products in f32 (a CPU without AMX is faster so)")
     return arguments.parse_args()
 
 
@@ -68,75 +76,87 @@ def learning_rate(options: argparse.Namespace, step: int, share_done: float) -> 
     return options.lr * min(1, (step + 1) / options.warm_up) * min(1, max(0.02, left))
 
 
-def long_share(share_done: float) -> float:
-    """Some windows of 30 s always; more of them in the last third."""
-    return 0.06 if share_done < 0.66 else 0.25
+def window_seconds(rng: np.random.Generator, share_done: float) -> float:
+    """Short windows at first; in the last third many are whole ones of 30 s."""
+    if share_done < 0.1:
+        return 8.0
+    shares = [0.25, 0.65, 0.1] if share_done < 0.66 else [0.15, 0.4, 0.45]
+    return rng.choice([8.0, 16.0, 30.0], p=shares)
 
 
-def ctc_loss(head: nn.Linear, audio: Tensor, letters: list[list[int]]) -> Tensor:
-    """audio: [batch, positions, d]."""
+def ctc_loss(head: nn.Linear, audio: Tensor, batch: Batch) -> Tensor:
+    """audio: [batch, positions, d]. Of a letter, on the average."""
     log_probs = head(audio).float().log_softmax(-1).transpose(0, 1)
-    positions, batch, _ = log_probs.shape
-    targets = torch.tensor([letter for row in letters for letter in row], dtype=torch.long)
-    sizes = torch.tensor([len(row) for row in letters])
-    # On the CPU also on a GPU machine: targets of this size are nothing.
-    loss = F.ctc_loss(log_probs.cpu(), targets, torch.full((batch,), positions), sizes, reduction="sum", zero_infinity=True)
-    return loss.to(audio.device) / max(1, int(sizes.sum()))
+    positions, rows, _ = log_probs.shape
+    loss = F.ctc_loss(log_probs, batch.letters, [positions] * rows, batch.letter_counts, reduction="sum", zero_infinity=True)
+    return loss / max(1, sum(batch.letter_counts))
 
 
-def losses(model: nn.ModuleDict, batch: Batch, device: str, masks: bool, attention: bool,
-           encoder_learns: bool) -> tuple[Tensor, Tensor]:
-    """Of CTC and of attention. An encoder that does not learn has no CTC loss."""
-    mel = features.log_mel(batch.samples.to(device))
-    if masks:
-        mel = features.spec_augment(mel)
-    with torch.set_grad_enabled(encoder_learns):
-        audio = model["stt"].encoder(mel)
-    by_ctc = ctc_loss(model["head"], audio, batch.letters) if encoder_learns else torch.zeros((), device=device)
-    if not attention:
-        return by_ctc, torch.zeros_like(by_ctc)
-    logits = model["stt"].decoder(batch.tokens.to(device), audio)
-    by_attention = F.cross_entropy(logits.float().flatten(0, 1), batch.targets.to(device).flatten(), ignore_index=IGNORED,
-                                   label_smoothing=0.05)
-    return by_ctc, by_attention
+def noisy(tokens: Tensor, share: float, pieces: int, chance: Chance) -> Tensor:
+    """Some pieces of text become others: the decoder is not to trust its past more than its ears."""
+    others = chance.uniform(0, pieces, *tokens.shape).long()
+    return torch.where((tokens < pieces) & chance.below(share, *tokens.shape), others, tokens)
 
 
-class Prefetcher:
-    """Threads that make batches; each has its own random numbers, and looks for new shards now and then."""
+class Planner:
+    """A thread that plans windows ahead, and one that brings new shards in."""
 
-    def __init__(self, options: argparse.Namespace, tokens: SttTokens, first_step: int):
-        self.ready: queue.Queue[Batch] = queue.Queue(2 * options.loaders)
-        self.long_share = 0.0
-        for i in range(options.loaders):
-            seed = options.seed + 1000003 * (first_step + 1) + i
-            threading.Thread(target=self.fill, args=(options, tokens, seed), daemon=True).start()
+    def __init__(self, source: WindowSource, options: argparse.Namespace, first_step: int):
+        self.source, self.options, self.share_done = source, options, 0.0
+        self.rng = np.random.default_rng(options.seed + first_step)
+        self.ready: queue.Queue[tuple[list[Window], float]] = queue.Queue(6)
+        for work in (self.plan, self.look):
+            threading.Thread(target=work, daemon=True).start()
 
-    def fill(self, options: argparse.Namespace, tokens: SttTokens, seed: int) -> None:
-        source = WindowSource(options.data, tokens, seed, options.strength, mixes(options.shares), options.empty)
-        rng = np.random.default_rng(seed)
-        loaded = time.time()
+    def plan(self) -> None:
         while True:
-            count, seconds = next(lengths(rng, self.long_share, options.short, options.batch_seconds))
-            self.ready.put(source.batch(count, seconds))
-            if time.time() - loaded > 300:
-                source.reload()
-                loaded = time.time()
+            seconds = window_seconds(self.rng, self.share_done)
+            self.ready.put((self.source.plan(max(1, round(self.options.batch_seconds / seconds)), seconds), seconds))
+
+    def look(self) -> None:
+        while True:
+            time.sleep(5)
+            self.source.look_for_shards()
 
 
 class Trainer:
-    """The model and what trains it. On a CPU several workers each learn from a batch of their own, on a copy of the model; the
-    gradients of whoever is ready move the one model. Threads inside one small product would mostly wait for each other."""
+    """`model` holds the weights in f32; `fast` is the copy that computes, in bf16."""
 
-    def __init__(self, options: argparse.Namespace, model: nn.ModuleDict, device: str, state: dict | None):
-        self.options, self.model, self.device = options, model, device
-        self.progress = Progress(**state["progress"]) if state else Progress()
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=options.lr, betas=(0.9, 0.98), weight_decay=0.01)
-        if state:
-            self.optimizer.load_state_dict(state["optimizer"])
-        self.log = open(options.run / "log.jsonl", "a", encoding="utf-8")
+    def __init__(self, options: argparse.Namespace, tokens: SttTokens, device: str):
+        self.options, self.tokens, self.device = options, tokens, device
+        self.state = load(options.run)
+        stt = SttModel(SttConfig(tokens.size, options.d_model, options.d_model // 64, options.encoder_layers,
+                                 options.decoder_layers, 4 * options.d_model))
+        start_near_the_diagonal(stt.encoder)
+        head = nn.Linear(stt.config.d_model, len(CTC_SYMBOLS) + 1)
+        dtype = torch.float32 if options.f32 else torch.bfloat16
+        self.teacher = Teacher(options.teacher, tokens, device, dtype) if options.teacher else None
+        hints = hint_heads(stt.encoder, self.teacher.model) if self.teacher else nn.ModuleList()
+        self.model = nn.ModuleDict({"stt": stt, "head": head, "hints": hints}).to(device)
+        if self.state:
+            self.model["stt"].load_state_dict(self.state["model"])
+            self.model["head"].load_state_dict(self.state["head"])
+            self.model["hints"].load_state_dict(self.state["hints"])
+        self.progress = Progress(**self.state["progress"]) if self.state else Progress()
+        self.fast = copy.deepcopy(self.model).to(dtype)
+        self.slow_parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.fast_parameters = [p for p in self.fast.parameters() if p.requires_grad]
+        for parameter in self.slow_parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        self.optimizers = self.make_optimizers()
+        self.chance = Chance(device, options.seed + self.progress.step)
         self.last = self.saved = time.time()
-        self.lock = threading.Lock()
+
+    def make_optimizers(self) -> list[torch.optim.Optimizer]:
+        hidden = {id(p) for name, p in self.model["stt"].named_parameters() if ".layers." in name and p.ndim == 2}
+        matrices = [p for p in self.slow_parameters if id(p) in hidden]
+        others = [p for p in self.slow_parameters if id(p) not in hidden]
+        optimizers = [Muon(matrices, self.options.lr),
+                      torch.optim.AdamW(others, self.options.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=self.device == "cuda")]
+        if self.state:
+            for optimizer, state in zip(optimizers, self.state["optimizers"]):
+                optimizer.load_state_dict(state)
+        return optimizers
 
     def share_done(self) -> float:
         return self.progress.seconds / (self.options.minutes * 60)
@@ -144,83 +164,116 @@ class Trainer:
     def save(self) -> None:
         part = self.options.run / "checkpoint.part"
         torch.save({"config": dataclasses.asdict(self.model["stt"].config), "model": self.model["stt"].state_dict(),
-                    "head": self.model["head"].state_dict(), "optimizer": self.optimizer.state_dict(),
+                    "head": self.model["head"].state_dict(), "hints": self.model["hints"].state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
                     "progress": dataclasses.asdict(self.progress)}, part)
         part.rename(self.options.run / "checkpoint.pt")
         self.saved = time.time()
 
-    def work(self, prefetcher: "Prefetcher") -> None:
-        own = self.model if self.options.workers == 1 else copy.deepcopy(self.model)
-        parameters = [p for p in own.parameters() if p.requires_grad]
-        while self.share_done() < 1:
-            prefetcher.long_share = long_share(self.share_done())
-            batch = prefetcher.ready.get()
-            attention = self.progress.seconds >= self.options.ctc_only_minutes * 60
-            encoder_learns = self.progress.seconds >= self.options.decoder_only_minutes * 60
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.options.bf16 or self.device == "cuda"):
-                by_ctc, by_attention = losses(own, batch, self.device, self.options.spec_augment, attention, encoder_learns)
-            gradients = torch.autograd.grad(by_attention + 0.3 * by_ctc, parameters, allow_unused=True)
-            with self.lock:
-                self.step(gradients, batch, by_ctc.item(), by_attention.item())
-                if own is not self.model:
-                    own.load_state_dict(self.model.state_dict())
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Each with its weight in it."""
+        share, options, stt = self.share_done(), self.options, self.fast["stt"]
+        stt.set_dropout(0.0 if share < options.plain else options.dropout)
+        warps = features.NO_WARP + (6 * self.chance.normal(len(batch.samples))).round().long().clamp(-15, 15)
+        mel = features.log_mel(batch.samples, warps)
+        if share >= options.plain:
+            mel = features.spec_augment(mel, self.chance)
+        states = stt.encoder.states(mel.to(self.fast["head"].weight.dtype))
+        found = {"ctc": 0.4 * ctc_loss(self.fast["head"], states[-1], batch)}
+        if self.teacher:
+            self.teacher.listen(batch)
+            found["hints"] = 2 * self.teacher.hint_loss(self.fast["hints"], states)
+        if share < options.ctc_only:
+            return found
+        logits = stt.decoder(noisy(batch.tokens, options.token_noise, self.tokens.end, self.chance), states[-1])
+        found["attention"] = F.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED,
+                                             label_smoothing=0.0 if self.teacher else 0.1)
+        if self.teacher:
+            found["expected"] = 0.5 * self.teacher.text_loss(logits, batch)
+        return found
 
-    def step(self, gradients: tuple[Tensor | None, ...], batch: Batch, by_ctc: float, by_attention: float) -> None:
+    def step(self, batch: Batch) -> None:
         progress, options = self.progress, self.options
-        for parameter, gradient in zip(self.parameters, gradients):
-            parameter.grad = gradient
+        found = self.losses(batch)
+        sum(found.values()).backward()
+        learned = [(slow, fast) for slow, fast in zip(self.slow_parameters, self.fast_parameters) if fast.grad is not None]
+        torch._foreach_copy_([slow.grad for slow, _ in learned], [fast.grad for _, fast in learned])
+        norm = nn.utils.clip_grad_norm_(self.slow_parameters, 1.0)
         rate = learning_rate(options, progress.step, self.share_done())
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        norm = nn.utils.clip_grad_norm_(self.parameters, 1.0).item()
-        self.optimizer.step()
+        for optimizer, factor in zip(self.optimizers, (1.0, 0.5)):
+            for group in optimizer.param_groups:
+                group["lr"] = factor * rate
+            optimizer.step()
+        with torch.no_grad():
+            torch._foreach_copy_(self.fast_parameters, self.slow_parameters)
+        for parameter in self.fast_parameters:
+            parameter.grad = None
         now = time.time()
         progress.step += 1
         progress.seconds += now - self.last
-        progress.audio_seconds += batch.samples.numel() / features.RATE
+        progress.audio_seconds += batch.samples.numel() / RATE
         self.last = now
-        if progress.step % 10 == 0:
-            row = {"step": progress.step, "minutes": progress.seconds / 60, "window": batch.samples.shape[1] / features.RATE,
-                   "audio_hours": progress.audio_seconds / 3600, "ctc": by_ctc, "attention": by_attention, "norm": norm,
-                   "lr": rate}
-            self.log.write(json.dumps({name: float(f"{value:.4g}") for name, value in row.items()}) + "\n")
-            self.log.flush()
-        if now - self.saved > options.save_minutes * 60:
-            self.save()
+        if progress.step % 20 == 0:
+            self.note(step=progress.step, minutes=progress.seconds / 60, window=batch.samples.shape[1] / RATE,
+                      audio_hours=progress.audio_seconds / 3600, norm=norm.item(), lr=rate,
+                      **{name: loss.item() for name, loss in found.items()})
+
+    def note(self, **facts) -> None:
+        row = {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in facts.items()}
+        with open(self.options.run / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def run(self, source: WindowSource) -> None:
+        planner = Planner(source, self.options, self.progress.step)
+        moments = sorted(moment for moment in self.options.measure if moment >= self.share_done())
+        while self.share_done() < 1:
+            planner.share_done = self.share_done()
+            windows, seconds = planner.ready.get()
+            self.step(source.batch(windows, seconds))
+            if moments and self.share_done() >= moments[0]:
+                moments.pop(0)
+                self.measure()
+                self.last = time.time()  # measuring is no learning
+            if time.time() - self.saved > self.options.save_minutes * 60:
+                self.save()
+        self.save()
+
+    @torch.no_grad()
+    def measure(self, rows: int = 150) -> None:
+        """Word error rates of what was held out, greedy and without timestamps."""
+        self.fast.eval()
+        for name in MEASURES:
+            if not finished_shards(self.options.data, name):
+                continue
+            utterances = Utterances(self.options.data, [name])
+            chosen = np.unique(np.linspace(0, len(utterances) - 1, min(rows, len(utterances))).astype(int))
+            pairs = []
+            for first in range(0, len(chosen), 25):
+                some = [int(i) for i in chosen[first: first + 25]]
+                padded = np.stack([np.pad(audio, (0, 30 * RATE - len(audio))) for i in some for audio in [utterances.audio(i)[: 30 * RATE]]])
+                mel = features.log_mel(torch.from_numpy(padded).to(self.device)).to(self.fast["head"].weight.dtype)
+                heard = greedy(self.fast["stt"], mel, [self.tokens.start, self.tokens.no_timestamps], self.tokens.end, limit=150)
+                pairs += [(utterances.row(i)["text"], self.tokens.decode(ids)) for i, ids in zip(some, heard)]
+            self.note(measured=name, step=self.progress.step, wer=round(100 * words.rate(pairs), 2), example=pairs[0])
+        self.fast.train()
 
 
-def load_or_start(options: argparse.Namespace, tokens: SttTokens) -> tuple[nn.ModuleDict, dict | None]:
-    """The model with its CTC head, and the checkpoint that they come from, if there is one."""
-    stt = SttModel(SttConfig(tokens.size, encoder_layers=options.encoder_layers, decoder_layers=options.decoder_layers))
-    head = nn.Linear(stt.config.d_model, len(CTC_SYMBOLS) + 1)
-    newest = options.run / "checkpoint.pt"
-    state = torch.load(newest, map_location="cpu", weights_only=True) if newest.exists() else None
-    if state:
-        stt.load_state_dict(state["model"])
-        head.load_state_dict(state["head"])
-    elif options.start_from:
-        start_from(stt, options.start_from, tokens)
-    else:
-        start_near_the_diagonal(stt.encoder)
-    return nn.ModuleDict({"stt": stt, "head": head}), state
+def load(run: Path) -> dict | None:
+    newest = run / "checkpoint.pt"
+    return torch.load(newest, map_location="cpu", weights_only=True) if newest.exists() else None
 
 
 def main() -> None:
     options = parse_options()
+    sys.setswitchinterval(2e-5)  # every operation lets go of the interpreter; the planner must not keep it for 5 ms
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokens = SttTokens(options.tokens)
     options.run.mkdir(parents=True, exist_ok=True)
-    model, state = load_or_start(options, tokens)
-    trainer = Trainer(options, model.to(device), device, state)
-    prefetcher = Prefetcher(options, tokens, trainer.progress.step)
-    workers = [threading.Thread(target=trainer.work, args=(prefetcher,)) for _ in range(options.workers)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    trainer.save()
+    trainer = Trainer(options, tokens, device)
+    source = WindowSource(options.data, tokens, device, options.seed + 1000003 * trainer.progress.step, options.hours,
+                          options.strength, mixes(options.shares), options.empty)
+    trainer.run(source)
 
 
 if __name__ == "__main__":

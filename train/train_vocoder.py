@@ -2,7 +2,8 @@
 least-squares adversarial, and feature matching against period and resolution discriminators; spectra of three resolutions
 (Yamamoto et al. 2020) at first, when there is no adversary. Restartable.
 
-    python train_vocoder.py --data DATA --run RUN --minutes 90 [--prefixes voice human_librispeech]
+    python train_vocoder.py --data DATA --run RUN --minutes 90 [--prefixes voice human_librispeech] [--start-from MODEL/vocoder]
+                            [--voice RUN]
     python train_vocoder.py --run RUN --export OUT
 """
 
@@ -16,9 +17,10 @@ from torch.nn.utils.parametrizations import weight_norm
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 import features
+import train_voice
 from features import VOICE_HOP
 from shards import Utterances
-from voice_run import Run, options_parser
+from voice_run import Run, options_parser, stage_tensors
 
 # Twice the channels of HiFi-GAN V2 and a third of its convolutions: on a CPU wider layers cost less than more layers.
 SIZE = {"upsample_initial_channel": 256, "resblock_kernel_sizes": [3, 7], "resblock_dilation_sizes": [[1, 3], [1, 3]]}
@@ -99,18 +101,31 @@ def generator_losses(real: list[list[Tensor]], made: list[list[Tensor]]) -> tupl
     return adversarial, matching
 
 
-class Segments:
-    """Random pieces of speech: mel frames as the mel decoder makes them, and the samples that they stand for."""
+def smoothed(mels: Tensor) -> Tensor:
+    """[batch, frames, 80] -> the same, each blurred in time, and then in frequency, by a share of its own: what the mel decoder makes is
+    smoother than what is heard."""
+    for axis in (1, 2):
+        over = F.avg_pool1d(F.pad(mels.transpose(axis, 2), (1, 1), "replicate"), 3, 1).transpose(axis, 2)
+        share = torch.rand(len(mels), 1, 1, device=mels.device) * (torch.rand(len(mels), 1, 1, device=mels.device) < 0.6)
+        mels = mels + share * (over - mels)
+    return mels
 
-    def __init__(self, data: Path, prefixes: list[str], frames: int, seed: int):
-        self.utterances, self.frames = Utterances(data, prefixes), frames
+
+class Segments:
+    """Random pieces of speech: mel frames, and the samples that they stand for. With `spoken`, a mel decoder's frames of each utterance,
+    half of the mels are those."""
+
+    def __init__(self, utterances: Utterances, frames: int, seed: int, spoken: list[Tensor] | None = None):
+        self.utterances, self.frames, self.spoken = utterances, frames, spoken
         self.rng = np.random.default_rng(seed)
 
     def batch(self, count: int) -> tuple[Tensor, Tensor]:  # [count, frames, 80], [count, frames * 256]
         mels, audios = [], []
         while len(mels) < count:
-            audio = torch.from_numpy(self.utterances.audio(int(self.rng.integers(len(self.utterances)))))
-            mel = features.voice_mel(audio[None])[0]
+            which = int(self.rng.integers(len(self.utterances)))
+            audio = torch.from_numpy(self.utterances.audio(which))
+            of_decoder = self.spoken is not None and self.rng.random() < 0.5
+            mel = self.spoken[which].float() if of_decoder else features.voice_mel(audio[None])[0]
             if len(mel) < self.frames + 2:
                 continue
             first = int(self.rng.integers(1, len(mel) - self.frames))
@@ -134,10 +149,17 @@ def new_generator(mean: Tensor, scale: Tensor) -> SpeechT5HifiGan:
     return generator
 
 
+def restore_stage(generator: SpeechT5HifiGan, folder: Path) -> None:
+    """The vocoder of a converted model; its tensors have transformers' names."""
+    generator.load_state_dict(stage_tensors(folder))
+
+
 def main() -> None:
     arguments = options_parser(lr=5e-4)
     arguments.add_argument("--prefixes", nargs="+", default=["voice"])
     arguments.add_argument("--mel-only-minutes", type=float, default=30, help="without discriminators at first")
+    arguments.add_argument("--start-from", type=Path, help="a converted model's vocoder; then the judges learn from the first step")
+    arguments.add_argument("--voice", type=Path, help="a run of train_voice.py, whose mels are learned from, too")
     arguments.add_argument("--batch", type=int, default=8)
     arguments.add_argument("--frames", type=int, default=32)
     options = arguments.parse_args()
@@ -147,8 +169,12 @@ def main() -> None:
         run.restore(generator=generator)
         return generator.half().save_pretrained(options.export)
 
-    segments = Segments(options.data, options.prefixes, options.frames, run.data_seed)
+    utterances = Utterances(options.data, options.prefixes)
+    spoken = train_voice.spoken_mels(options.voice, utterances, run.device) if options.voice else None
+    segments = Segments(utterances, options.frames, run.data_seed, spoken)
     generator, judges = new_generator(*segments.statistics()).to(run.device), Discriminators().to(run.device)
+    if options.start_from:
+        restore_stage(generator, options.start_from)
     of_generator = torch.optim.AdamW(generator.parameters(), options.lr, betas=(0.8, 0.99))
     of_judges = torch.optim.AdamW(judges.parameters(), options.lr, betas=(0.8, 0.99))
     parts = {"generator": generator, "judges": judges, "generator_optimizer": of_generator, "judges_optimizer": of_judges}
@@ -157,16 +183,18 @@ def main() -> None:
         mel, audio = (tensor.to(run.device) for tensor in segments.batch(options.batch))
         for group in of_generator.param_groups + of_judges.param_groups:
             group["lr"] = options.lr * max(0.05, 1 - run.share_done())
-        made = generator(mel)
+        made = generator(smoothed(mel))
         by_mel = (features.voice_mel(made) - features.voice_mel(audio)).abs().mean()
-        if run.seconds < options.mel_only_minutes * 60:
+        mel_only = run.seconds < options.mel_only_minutes * 60
+        if not mel_only or options.start_from:
+            chosen = torch.randperm(len(judges))[:JUDGES_A_STEP].tolist()
+            real, worse = judges.judge(audio, chosen), judges.judge(made.detach(), chosen)
+            of_judges.zero_grad(set_to_none=True)
+            discriminator_loss(real, worse).backward()
+            of_judges.step()
+        if mel_only:
             loss = 15 * by_mel + 5 * spectral_loss(made, audio)
         else:
-            chosen = torch.randperm(len(judges))[:JUDGES_A_STEP].tolist()
-            worse = discriminator_loss(judges.judge(audio, chosen), judges.judge(made.detach(), chosen))
-            of_judges.zero_grad(set_to_none=True)
-            worse.backward()
-            of_judges.step()
             with torch.no_grad():
                 real = judges.judge(audio, chosen)
             adversarial, matching = generator_losses(real, judges.judge(made, chosen))
@@ -175,7 +203,7 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(generator.parameters(), 20.0)
         of_generator.step()
-        run.log(mel=by_mel.item(), loss=loss.item())
+        run.log(mel=by_mel, loss=loss)
 
 
 if __name__ == "__main__":

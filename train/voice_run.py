@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
+from torch import Tensor
 
 
 def options_parser(lr: float) -> argparse.ArgumentParser:
@@ -20,6 +23,21 @@ def options_parser(lr: float) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--export", type=Path)
     return parser
+
+
+def stage_tensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a converted model's stage in f32, under their names; int8 is scale x q (docs/formats.md)."""
+    stored = load_file(folder / "weights.safetensors")
+    tensors = {}
+    for name, tensor in stored.items():
+        scale = stored.get(name + ".scale")
+        if scale is not None:
+            tensors[name] = tensor.view(torch.int8).float() * scale[:, None]
+        elif tensor.dtype == torch.uint8:
+            raise SystemExit(f"{folder}: {name} is stored in a form other than f32, f16 and int8")
+        elif not (name.endswith(".scale") and name.removesuffix(".scale") in stored):
+            tensors[name] = tensor.float()
+    return tensors
 
 
 class Run:
@@ -38,9 +56,9 @@ class Run:
         self.data_seed = options.seed + 1000003 * self.step
 
     def restore(self, **parts) -> None:
-        """Modules and optimizers, by their names in the checkpoint, as it has them; if there is one."""
+        """Modules and optimizers, by their names in the checkpoint, as it has them; what it lacks stays."""
         for name, part in parts.items():
-            if self.state:
+            if name in self.state:
                 part.load_state_dict(self.state[name])
 
     def save(self, **parts) -> None:
@@ -64,9 +82,12 @@ class Run:
                 saved = now
         self.save(**parts)
 
-    def log(self, **facts: float) -> None:
-        """Every 20th step is written down."""
+    def log(self, **facts: Tensor) -> None:
+        """Every 20th step is written down; only then is the device waited for. Without numbers left the checkpoint is not overwritten."""
         if (self.step + 1) % 20 == 0:
-            row = {"step": self.step + 1, "minutes": round(self.seconds / 60, 2), **{k: round(v, 4) for k, v in facts.items()}}
+            values = {name: round(value.item(), 4) for name, value in facts.items()}
+            if not all(map(math.isfinite, values.values())):
+                raise SystemExit(f"{values} in step {self.step}: start again to go on from the checkpoint")
+            row = {"step": self.step + 1, "minutes": round(self.seconds / 60, 3), **values}
             with open(self.path.with_suffix(".jsonl"), "a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
