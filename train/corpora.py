@@ -5,8 +5,6 @@ and a third of the noises.
 """
 
 import argparse
-import csv
-import io
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,11 +41,6 @@ def read_audio(path: Path) -> np.ndarray:
     return (np.clip(at_rate(audio.mean(axis=1), rate), -1, 1) * 32767).astype(np.int16)
 
 
-def manifest(folder: Path) -> list[dict]:
-    with open(folder / "manifest.tsv", encoding="utf-8") as file:
-        return list(csv.DictReader(io.StringIO(file.read()), delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
 def read_transcripts(path: Path | None) -> dict[str, str]:
     """File name without its ending -> text, of lines NAME<TAB>TEXT."""
     return dict(line.split("\t", 1) for line in path.read_text(encoding="utf-8").splitlines()) if path else {}
@@ -55,7 +48,7 @@ def read_transcripts(path: Path | None) -> dict[str, str]:
 
 def recordings(folder: Path, taken, transcripts: dict[str, str]) -> Iterator[tuple[np.ndarray, str, str]]:
     """Samples, text and speaker of each that is taken, has a text, and has it in words."""
-    for row in manifest(folder):
+    for row in sentences.manifest(folder):
         text = row["transcript"] or transcripts.get(Path(row["relative_path"]).stem, "")
         if taken(row["speaker"]) and text and not any(map(str.isdigit, text)):
             yield read_audio(folder / row["relative_path"]), sentences.read_speech(sentences.clean(text)), row["speaker"]

@@ -6,8 +6,6 @@ import re
 import unicodedata
 from pathlib import Path
 
-from words import plain
-
 MEASURING_SPEAKERS = {"1272", "2035"}  # of dev-clean
 
 NAMES = """Anna Ben Carla David Emma Frank Grace Henry Iris Jack Karen Liam Maria Nina Oscar Peter Rosa Sam Tina Victor
@@ -169,14 +167,22 @@ def book_sentences(folder: Path | None, longest: int = 170) -> list[str]:
     return list(found)
 
 
+def manifest(folder: Path) -> list[dict]:
+    """relative_path, speaker, duration_s and transcript of each recording."""
+    with open(folder / "manifest.tsv", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
 def measured_texts(corpus: Path) -> list[str]:
     """Transcripts of the human recordings that measure."""
-    texts = []
-    for name in ("librispeech_test_clean_4", "librispeech_test_other_100", "librispeech_dev_clean_mp3", "commands"):
-        with open(corpus / name / "manifest.tsv", encoding="utf-8") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            texts += [row["transcript"] for row in rows if name != "librispeech_dev_clean_mp3" or row["speaker"] in MEASURING_SPEAKERS]
-    return texts
+    names = ("librispeech_test_clean_4", "librispeech_test_other_100", "librispeech_dev_clean_mp3", "commands")
+    return [row["transcript"] for name in names for row in manifest(corpus / name)
+            if name != "librispeech_dev_clean_mp3" or row["speaker"] in MEASURING_SPEAKERS]
+
+
+def plain(text: str) -> str:
+    """Without case, punctuation and hyphens."""
+    return " ".join(re.sub(r"[^a-z' ]", "", text.lower().replace("-", " ")).split())
 
 
 def without_runs_of(texts: list[str], measured: list[str], length: int = 6) -> list[str]:

@@ -54,6 +54,11 @@ def finished_shards(folder: Path, prefix: str) -> set[int]:
     return {int(path.stem[-4:]) for path in folder.glob(f"{prefix}-[0-9][0-9][0-9][0-9].jsonl")}
 
 
+def read_index(base: Path) -> list[dict]:
+    """The rows of a shard: where its samples lie, how many, the text, the speaker."""
+    return [json.loads(line) for line in base.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 class Utterances:
     """All utterances of the shards whose name begins with one of the prefixes; audio is mapped, not read."""
 
@@ -63,8 +68,7 @@ class Utterances:
             for number in sorted(finished_shards(folder, prefix)):
                 base = folder / f"{prefix}-{number:04}"
                 audio = np.memmap(base.with_suffix(".i16"), dtype=np.int16, mode="r")
-                for line in base.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines():
-                    self.rows.append((audio, json.loads(line)))
+                self.rows += [(audio, row) for row in read_index(base)]
 
     def __len__(self) -> int:
         return len(self.rows)

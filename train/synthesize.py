@@ -110,7 +110,7 @@ def plan(options: argparse.Namespace) -> dict[str, list[tuple[str, str, str]]]:
 
 
 def commands_sentences(corpus: Path) -> set[str]:
-    return {line.split("\t")[3] for line in (corpus / "commands/manifest.tsv").read_text().splitlines()}
+    return {row["transcript"] for row in sentences.manifest(corpus / "commands")}
 
 
 def held_out_own(corpus: Path, seed: int) -> list[str]:

@@ -5,7 +5,6 @@ window; its samples are put together on the device.
 """
 
 import dataclasses
-import json
 import random
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 import features
 from features import Chance
-from shards import RATE, finished_shards
+from shards import RATE, finished_shards, read_index
 from tokens import SttTokens
 
 IGNORED = -100
@@ -148,8 +147,7 @@ class WindowSource:
                 new += 1
         for base in self.unseen(["noise"]):
             at = self.noises.append(np.fromfile(base.with_suffix(".i16"), np.int16))
-            rows = map(json.loads, base.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines())
-            self.noise_spans += [(at + row["at"], row["samples"]) for row in rows]
+            self.noise_spans += [(at + row["at"], row["samples"]) for row in read_index(base)]
         if new:
             self.pools = [Pool(mix, self.found[mix.name]) for mix in self.sources if self.found[mix.name]]
         return new
@@ -161,7 +159,7 @@ class WindowSource:
         return [self.folder / name for name in new]
 
     def utterances(self, base: Path, audio: np.ndarray, at: int) -> list[Utterance]:
-        rows = [json.loads(line) for line in base.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()]
+        rows = read_index(base)
         encoded = self.tokens.encode_all([" " + row["text"] for row in rows])
         return [Utterance(at + row["at"], row["samples"], int(np.abs(audio[row["at"]: row["at"] + row["samples"]]).max()) + 3,
                           ids, letters(row["text"])) for row, ids in zip(rows, encoded)]
