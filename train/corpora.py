@@ -1,7 +1,7 @@
-"""Human speech into shards: python corpora.py --corpus DIR --out DIR [--transcripts FILE] [--more FOLDER ...].
+"""Human speech into shards: python corpora.py --corpus DIR --out DIR [--transcripts FILE] [--more FOLDER ...] [--untold FOLDER ...].
 
 What measures is never written into a training shard: librispeech_test_*, commands, the dev-clean speakers 1272 and 2035,
-and a third of the noises.
+a third of the noises; nor, of --more, what shares six words in a row with it.
 """
 
 import argparse
@@ -46,12 +46,19 @@ def read_transcripts(path: Path | None) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in path.read_text(encoding="utf-8").splitlines()) if path else {}
 
 
-def recordings(folder: Path, taken, transcripts: dict[str, str]) -> Iterator[tuple[np.ndarray, str, str]]:
-    """Samples, text and speaker of each that is taken, has a text, and has it in words."""
-    for row in sentences.manifest(folder):
-        text = row["transcript"] or transcripts.get(Path(row["relative_path"]).stem, "")
-        if taken(row["speaker"]) and text and not any(map(str.isdigit, text)):
+def recordings(folder: Path, taken, transcripts: dict[str, str], measured: list[str] = []) -> Iterator[tuple[np.ndarray, str, str]]:
+    """Samples, text and speaker of each that is taken, has a text, has it in words, and shares no run of words with what measures."""
+    rows = [(row, row["transcript"] or transcripts.get(Path(row["relative_path"]).stem, "")) for row in sentences.manifest(folder) if taken(row["speaker"])]
+    allowed = set(sentences.without_runs_of([text for _, text in rows], measured))
+    for row, text in rows:
+        if text and text in allowed and not any(map(str.isdigit, text)):
             yield read_audio(folder / row["relative_path"]), sentences.read_speech(sentences.clean(text)), row["speaker"]
+
+
+def untold(folder: Path) -> Iterator[tuple[np.ndarray, str, str]]:
+    """All recordings, without what is said in them."""
+    for row in sentences.manifest(folder):
+        yield read_audio(folder / row["relative_path"]), "", row["speaker"]
 
 
 def digit_strings(digits: Iterator[tuple[np.ndarray, str, str]], count: int = 1500) -> Iterator[tuple[np.ndarray, str, str]]:
@@ -68,11 +75,10 @@ def digit_strings(digits: Iterator[tuple[np.ndarray, str, str]], count: int = 15
         yield np.concatenate([edge, *parts[:-1], edge]), " ".join(text for _, text in chosen).capitalize(), speaker
 
 
-def write(folder: Path, out: Path, prefix: str, number: int, taken, transcripts: dict[str, str]) -> None:
+def write(folder: Path, out: Path, prefix: str, number: int, found: Iterator[tuple[np.ndarray, str, str]]) -> None:
     """What trains is cut to its speech and 0.1 s around it, so that timestamps are true; what measures stays as it is."""
     if number in finished_shards(out, prefix):
         return
-    found = recordings(folder, taken, transcripts)
     if prefix == "human_fsdd":
         found = digit_strings(found)
     with ShardWriter(out, prefix, number) as writer:
@@ -103,14 +109,18 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--transcripts", type=Path, help="NAME<TAB>TEXT a line, of recordings whose manifest says no text")
     arguments.add_argument("--more", type=Path, nargs="*", default=[], help="further folders with a manifest.tsv, to train on")
+    arguments.add_argument("--untold", type=Path, nargs="*", default=[], help="folders of speech that nobody wrote down, for a teacher to explain")
     options = arguments.parse_args()
     transcripts = read_transcripts(options.transcripts)
     noise(options.corpus, options.out)
     for table in (TRAINING, MEASURING):
         for name, (prefix, taken) in table.items():
-            write(options.corpus / name, options.out, prefix, 0, taken, transcripts)
+            write(options.corpus / name, options.out, prefix, 0, recordings(options.corpus / name, taken, transcripts))
+    measured = sentences.measured_texts(options.corpus)
     for number, folder in enumerate(options.more):
-        write(folder, options.out, "human_more", number, lambda speaker: True, transcripts)
+        write(folder, options.out, "human_more", number, recordings(folder, lambda speaker: True, transcripts, measured))
+    for number, folder in enumerate(options.untold):
+        write(folder, options.out, "human_untold", number, untold(folder))
 
 
 if __name__ == "__main__":

@@ -174,10 +174,11 @@ def manifest(folder: Path) -> list[dict]:
 
 
 def measured_texts(corpus: Path) -> list[str]:
-    """Transcripts of the human recordings that measure."""
+    """Transcripts of the human recordings that measure, and the LJ sentences that no voice is to teach."""
     names = ("librispeech_test_clean_4", "librispeech_test_other_100", "librispeech_dev_clean_mp3", "commands")
-    return [row["transcript"] for name in names for row in manifest(corpus / name)
-            if name != "librispeech_dev_clean_mp3" or row["speaker"] in MEASURING_SPEAKERS]
+    spoken = [row["transcript"] for name in names for row in manifest(corpus / name)
+              if name != "librispeech_dev_clean_mp3" or row["speaker"] in MEASURING_SPEAKERS]
+    return spoken + [text for name, text in lj_sentences(corpus).items() if held_out(name)]
 
 
 def plain(text: str) -> str:

@@ -45,15 +45,27 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(d, d)
         self.dropout = nn.Dropout(0)
 
+    def split(self, y: Tensor) -> Tensor:  # [batch, length, d] -> [batch, heads, length, d / heads]
+        return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
     def forward(self, x: Tensor, source: Tensor | None = None, causal: bool = False) -> Tensor:
-        source = x if source is None else source
+        return self.dropout(self.attended(x, *self.keys_and_values(x if source is None else source), causal))
 
-        def split(y: Tensor) -> Tensor:  # [batch, length, d] -> [batch, heads, length, d / heads]
-            return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def keys_and_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        return self.split(self.k_proj(source)), self.split(self.v_proj(source))
 
-        y = F.scaled_dot_product_attention(
-            split(self.q_proj(x)), split(self.k_proj(source)), split(self.v_proj(source)), is_causal=causal)
-        return self.dropout(self.out_proj(y.transpose(1, 2).flatten(-2)))
+    def attended(self, x: Tensor, keys: Tensor, values: Tensor, causal: bool = False) -> Tensor:
+        y = F.scaled_dot_product_attention(self.split(self.q_proj(x)), keys, values, is_causal=causal)
+        return self.out_proj(y.transpose(1, 2).flatten(-2))
+
+    def with_scores(self, x: Tensor, source: Tensor | None = None, causal: bool = False) -> tuple[Tensor, Tensor]:
+        """As forward, and what its softmax is of: [batch, heads, length, length of the source]."""
+        keys, values = self.keys_and_values(x if source is None else source)
+        scores = self.split(self.q_proj(x) * (x.shape[-1] // self.heads) ** -0.5) @ keys.mT
+        if causal:
+            scores = scores + torch.full_like(scores[0, 0], -1e4).triu(1)
+        y = scores.softmax(-1) @ values
+        return self.out_proj(y.transpose(1, 2).flatten(-2)), scores
 
 
 class EncoderLayer(nn.Module):
@@ -68,7 +80,10 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.self_attn(self.self_attn_layer_norm(x))
-        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))
+        return x + self.dropout(self.transformed(x))
+
+    def transformed(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
 
 
 class DecoderLayer(nn.Module):
@@ -86,7 +101,20 @@ class DecoderLayer(nn.Module):
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         x = x + self.self_attn(self.self_attn_layer_norm(x), causal=True)
         x = x + self.encoder_attn(self.encoder_attn_layer_norm(x), audio)
-        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))
+        return x + self.dropout(self.transformed(x))
+
+    def transformed(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+
+    def step(self, x: Tensor, sound: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The next tokens, given keys and values of the sound and of the tokens before; those of all tokens come back."""
+        own = self.self_attn_layer_norm(x)
+        keys, values = self.self_attn.keys_and_values(own)
+        if past:
+            keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
+        x = x + self.self_attn.attended(own, keys, values, causal=past is None)
+        x = x + self.encoder_attn.attended(self.encoder_attn_layer_norm(x), *sound)
+        return x + self.transformed(x), (keys, values)
 
 
 class Encoder(nn.Module):
@@ -103,10 +131,13 @@ class Encoder(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:  # [batch, mels, frames] -> [batch, frames / 2, d]
         return self.states(mel)[-1]
 
+    def stem(self, mel: Tensor) -> Tensor:
+        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
+        return x + self.embed_positions.weight[: x.shape[1]]
+
     def states(self, mel: Tensor) -> list[Tensor]:
         """What goes into each layer, and what comes out of the last: [batch, frames / 2, d] each."""
-        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
-        states = [x + self.embed_positions.weight[: x.shape[1]]]
+        states = [self.stem(mel)]
         for layer in self.layers:
             states.append(layer(states[-1]))
         states[-1] = self.layer_norm(states[-1])
@@ -124,9 +155,15 @@ class Decoder(nn.Module):
         self.layer_norm = nn.LayerNorm(c.d_model)
 
     def forward(self, tokens: Tensor, audio: Tensor) -> Tensor:  # [batch, length] -> logits [batch, length, vocab]
-        x = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
+        x = self.embedded(tokens)
         for layer in self.layers:
             x = layer(x, audio)
+        return self.logits(x)
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        return self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
+
+    def logits(self, x: Tensor) -> Tensor:
         return F.linear(self.layer_norm(x), self.embed_tokens.weight)
 
 
@@ -181,16 +218,27 @@ def start_near_the_diagonal(encoder: Encoder, low: float = 0.3, high: float = 1.
 
 
 @torch.no_grad()
-def greedy(model: SttModel, mel: Tensor, prompt: list[int], end: int, limit: int = 200) -> list[list[int]]:
-    """Token ids of each row after the prompt, without the end token. For measuring while training: no cache."""
-    audio = model.encoder(mel)
+def greedy(model: SttModel, mel: Tensor, prompt: list[int], end: int, limit: int = 200) -> list[tuple[list[int], float]]:
+    """Token ids of each row after the prompt, without the end token, and the mean log probability of them and the end."""
+    audio, decoder = model.encoder(mel), model.decoder
+    sounds = [layer.encoder_attn.keys_and_values(audio) for layer in decoder.layers]
+    pasts: list[tuple[Tensor, Tensor] | None] = [None] * len(decoder.layers)
     tokens = torch.tensor([prompt] * mel.shape[0], device=mel.device)
     done = torch.zeros(mel.shape[0], dtype=torch.bool, device=mel.device)
+    scores, fresh = torch.zeros(mel.shape[0], device=mel.device), tokens
     for _ in range(limit):
-        following = model.decoder(tokens, audio)[:, -1].argmax(-1).masked_fill(done, end)
-        tokens = torch.cat([tokens, following[:, None]], dim=1)
-        done |= following == end
+        at = tokens.shape[1] - fresh.shape[1]
+        x = decoder.embed_tokens(fresh) + decoder.embed_positions.weight[at: tokens.shape[1]]
+        for i, layer in enumerate(decoder.layers):
+            x, pasts[i] = layer.step(x, sounds[i], pasts[i])
+        logits = decoder.logits(x[:, -1]).float()
+        score, following = logits.log_softmax(-1).max(-1)
+        scores += score.masked_fill(done, 0)
+        fresh = following.masked_fill(done, end)[:, None]
+        tokens = torch.cat([tokens, fresh], dim=1)
+        done |= fresh[:, 0] == end
         if done.all():
             break
     rows = tokens[:, len(prompt):].tolist()
-    return [row[: row.index(end)] if end in row else row for row in rows]
+    texts = [row[: row.index(end)] if end in row else row for row in rows]
+    return [(ids, score / (len(ids) + 1)) for ids, score in zip(texts, scores.tolist())]

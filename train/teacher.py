@@ -1,6 +1,7 @@
 """A larger Whisper checkpoint that a small model learns from (Hinton et al. 2015; Romero et al. 2015): what its layers make of the
-sound, and what it expects as the next piece of text. It hears the speech clean; the pupil hears it as it comes."""
+sound, and what it expects as the next piece of text. The pupil's encoder has the teacher's shape, so that its parts can learn one by one."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import torch
@@ -8,8 +9,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-import features
-from stt_model import Encoder, SttModel
+from stt_model import Decoder, Encoder, SttModel
 from tokens import SttTokens
 from windows import IGNORED, Batch
 
@@ -27,34 +27,109 @@ class Teacher:
         if None in ids:
             raise SystemExit(f"{folder} does not know the piece {names[ids.index(None)]!r}: tokens.py --of {folder / 'tokenizer.json'}")
         ids += range(first_time, first_time + tokens.size - tokens.timestamp_begin)
-        self.ids = torch.tensor(ids, device=device)
+        embedding = self.model.decoder.embed_tokens
+        embedding.weight = nn.Parameter(embedding.weight[torch.tensor(ids, device=device)])  # from here on it counts as the pupil does
         self.dtype, self.text = dtype, tokens.end
         self.states: list[Tensor] = []
 
-    @torch.no_grad()
-    def listen(self, batch: Batch) -> None:
-        self.states = self.model.encoder.states(features.log_mel(batch.clean).to(self.dtype))
-
-    def hint_loss(self, heads: nn.ModuleList, states: list[Tensor]) -> Tensor:
-        """How far the pupil's layers, seen through a matrix each, are from the teacher's at the same depth. Each channel of the
-        teacher counts the same, however loud."""
-        losses = []
-        for i, (head, own) in enumerate(zip(heads, states)):
-            wanted = self.states[round(i * (len(self.states) - 1) / (len(states) - 1))].float()
-            mean, deviation = wanted.mean((0, 1)), wanted.std((0, 1)) + 1e-4
-            seen = head(F.layer_norm(own, own.shape[-1:])).float()
-            losses.append(F.smooth_l1_loss(seen, ((wanted - mean) / deviation).clamp(-6, 6)))
-        return torch.stack(losses).mean()
-
-    def text_loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Cross entropy with the teacher's expectation, where text comes next."""
+    def listening(self, pupil: Encoder, mel: Tensor, led: int, apart: bool) -> tuple[dict[str, Tensor], Tensor]:
+        """How far every part of the pupil's encoder (the convolutions, each attention, each transformation) is from that part of the
+        teacher's, and what the pupil makes of the sound in the end. In the first `led` windows each part gets what the teacher's part
+        gets, so that none waits for those below it; in the others what the pupil has made so far, so that it learns to make good what
+        is wrong there. Attention maps are compared too (Jiao et al. 2020), in a quarter of the windows. apart: no gradient flows from
+        a part to those below it. self.states becomes what goes into the teacher's layers and what comes out of the last."""
+        encoder, maps = self.model.encoder, max(1, len(mel) // 4)
         with torch.no_grad():
-            theirs = self.model.decoder(self.ids[batch.tokens], self.states[-1])[..., self.ids[: self.text]].float().softmax(-1)
-        each = -(theirs * logits[..., : self.text].float().log_softmax(-1)).sum(-1)
-        asked = (batch.targets != IGNORED) & (batch.targets < self.text)
-        return torch.where(asked, each, 0).sum() / asked.sum().clamp(min=1)
+            state = encoder.stem(mel.to(self.dtype))
+        self.states = [state]
+        own = pupil.stem(mel)
+        found = {"stem": distance(own, state)}
+        for i, (part, theirs) in enumerate(zip(pupil.layers, encoder.layers)):
+            with torch.no_grad():
+                made, wanted = theirs.self_attn.with_scores(theirs.self_attn_layer_norm(state))
+                after = state + made
+            own = given(state, own, led, apart)
+            seen, scores = part.self_attn.with_scores(part.self_attn_layer_norm(own))
+            found[f"map{i}"] = divergence(wanted[:maps], scores[:maps])
+            own = own + seen
+            found[f"attention{i}"] = distance(own, after)
+            with torch.no_grad():
+                state = after + theirs.transformed(after)
+            own = given(after, own, led, apart)
+            own = own + part.transformed(own)
+            found[f"transformed{i}"] = distance(own, state)
+            self.states.append(state)
+        own = pupil.layer_norm(given(state, own, led, apart))
+        with torch.no_grad():
+            self.states[-1] = encoder.layer_norm(state)
+        found["end"] = distance(own, self.states[-1])
+        if 0 < led < len(mel):
+            found["end_alone"] = distance(own[led:], self.states[-1][led:])
+        return found, own
+
+    def reading(self, pupil: Decoder, audio: Tensor, teachers: Tensor, tokens: Tensor, targets: Tensor, led: int, apart: bool) -> dict[str, Tensor]:
+        """As listening, of the decoder; audio and teachers: what pupil and teacher make of the sound. And the cross entropy of the
+        text, with what was said and with what the teacher expects as the next piece. Nothing if there is hardly any text."""
+        decoder, valid = self.model.decoder, (targets != IGNORED).flip(1).cumsum(1).flip(1) > 0
+        if valid.sum() < 32:  # too few to tell deviations from
+            return {}
+        audio = torch.cat([teachers[:led], audio[led:]])
+        own, found = pupil.embedded(tokens), defaultdict(list)
+
+        def compare(name: str, seen: Tensor, wanted: Tensor) -> None:
+            found[name].append(distance(seen[valid][None], wanted[valid][None]))
+
+        def compare_maps(name: str, wanted: Tensor, scores: Tensor) -> None:  # [batch, heads, length, source]
+            found[name].append(divergence(wanted.transpose(1, 2)[valid], scores.transpose(1, 2)[valid]))
+
+        with torch.no_grad():
+            state = decoder.embedded(tokens)
+        for i, (part, theirs) in enumerate(zip(pupil.layers, decoder.layers)):
+            with torch.no_grad():
+                made, wanted = theirs.self_attn.with_scores(theirs.self_attn_layer_norm(state), causal=True)
+            own = given(state, own, led, apart and i > 0)
+            seen, scores = part.self_attn.with_scores(part.self_attn_layer_norm(own), causal=True)
+            compare_maps("text_maps", wanted, scores)
+            own, state = own + seen, state + made
+            compare("text_attention", own, state)
+            with torch.no_grad():
+                made, wanted = theirs.encoder_attn.with_scores(theirs.encoder_attn_layer_norm(state), teachers)
+            own = given(state, own, led, apart)
+            seen, scores = part.encoder_attn.with_scores(part.encoder_attn_layer_norm(own), audio)
+            compare_maps("audio_maps", wanted, scores)
+            own, state = own + seen, state + made
+            compare("audio_attention", own, state)
+            with torch.no_grad():
+                made = theirs.transformed(state)
+            own = given(state, own, led, apart)
+            own, state = own + part.transformed(own), state + made
+            compare("text_transformed", own, state)
+        losses = {name: torch.stack(each).mean() for name, each in found.items()}
+        logits = pupil.logits(given(state, own, led, apart)).float()
+        losses["said"] = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum") / (targets != IGNORED).sum().clamp(min=1)
+        with torch.no_grad():
+            expected = decoder.logits(state)[..., : self.text].float().softmax(-1)
+        each = -(expected * logits[..., : self.text].log_softmax(-1)).sum(-1)
+        asked = (targets != IGNORED) & (targets < self.text)
+        losses["expected"] = torch.where(asked, each, 0).sum() / asked.sum().clamp(min=1)
+        return losses
 
 
-def hint_heads(encoder: Encoder, teacher: SttModel) -> nn.ModuleList:
-    return nn.ModuleList(nn.Linear(encoder.layer_norm.normalized_shape[0], teacher.config.d_model)
-                         for _ in range(len(encoder.layers) + 1))
+def given(teachers: Tensor, own: Tensor, led: int, apart: bool) -> Tensor:
+    """What goes into a part of the pupil: the teacher's in the first `led` windows, its own in the others."""
+    own = own.detach() if apart else own
+    return torch.cat([teachers[:led], own[led:]]) if led else own
+
+
+def distance(seen: Tensor, wanted: Tensor) -> Tensor:
+    """[batch, length, d], both: mean square of what differs, each channel in units of its deviation. About 1 for who knows only
+    the mean."""
+    deviation = wanted[:, :: 1 + wanted.shape[1] // 200].float().std((0, 1))  # some hundred positions tell it well enough
+    scale = (deviation + 0.1 * deviation.mean() + 1e-5).reciprocal().to(seen.dtype)
+    return ((seen - wanted) * scale).square().mean(dtype=torch.float32)
+
+
+def divergence(wanted: Tensor, scores: Tensor) -> Tensor:
+    """Kullback and Leibler's, of the softmax of scores from that of wanted; of a query and head, on the average, in nats."""
+    log_maps = wanted.log_softmax(-1)
+    return (log_maps.exp() * (log_maps - scores.log_softmax(-1))).sum(-1, dtype=torch.float32).mean()

@@ -1,5 +1,6 @@
 """python -m unittest (in this folder): the model is exactly Whisper's, targets and vocabulary are what they should be."""
 
+import json
 import tempfile
 import unittest
 import unittest.mock
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import sentencepiece
 import torch
+import torch.nn.functional as F
 from transformers import (PreTrainedTokenizerFast, SpeechT5FeatureExtractor, SpeechT5ForTextToSpeech, SpeechT5HifiGan,
                           SpeechT5Tokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration)
 
@@ -25,7 +27,7 @@ import words
 from muon import orthogonal
 from shards import RATE, ShardWriter, Utterances, pack, unpack
 from stt_model import SttConfig, SttModel, start_near_the_diagonal
-from windows import IGNORED, WindowSource, letters
+from windows import IGNORED, WindowSource, letters, mixes
 
 TEXTS = sentences.own_sentences(200, 1)
 
@@ -168,17 +170,59 @@ class Training(unittest.TestCase):
         other = SttModel(SttConfig(tokens.size, d_model=64, heads=1, encoder_layers=2, decoder_layers=1, ffn=64))
         export_stt.export(other, tokens, self.folder / "tokenizer.json", self.folder / "teacher")
         wise = teacher.Teacher(self.folder / "teacher", tokens, "cpu", torch.float32)
-        self.assertEqual(wise.ids.tolist(), list(range(tokens.size)))
-        batch = source.batch(source.plan(2, 4.0), 4.0)
-        wise.listen(batch)
-        heads = teacher.hint_heads(other.encoder, wise.model)
-        self.assertEqual(len(heads), 3)
-        loss = wise.hint_loss(heads, other.encoder.states(features.log_mel(batch.samples)))
-        loss.backward()
-        self.assertTrue(all(head.weight.grad.abs().sum() > 0 for head in heads))
+        batch = source.batch(source.plan(4, 4.0), 4.0)
+        mel = features.log_mel(batch.samples)
+        # Who is the teacher has nothing to learn, led or not; who is not learns in every part.
+        copy = SttModel.of_folder(self.folder / "teacher")
+        states = copy.encoder.states(mel)
+        for led, apart in ((1, True), (0, False)):
+            found, audio = wise.listening(copy.encoder, mel, led, apart)
+            self.assertLess(max(abs(loss.item()) for loss in found.values()), 1e-4)
+            self.assertLess(max((a - b).abs().max().item() for a, b in zip([*states, audio], [*wise.states, states[-1]])), 1e-4)
+            found = wise.reading(copy.decoder, audio, audio, batch.tokens, batch.targets, led, apart)
+            same = found.pop("expected"), found.pop("said")
+            self.assertLess(max(abs(loss.item()) for loss in found.values()), 1e-4)
+        self.assertLess((F.cross_entropy(copy.decoder(batch.tokens, audio).flatten(0, 1), batch.targets.flatten()) - same[1]).abs().item(), 1e-4)
+        pupil = SttModel(SttConfig(tokens.size, d_model=64, heads=1, encoder_layers=2, decoder_layers=1, ffn=64))
+        found, audio = wise.listening(pupil.encoder, mel, 1, True)
+        self.assertLess((audio[1:] - pupil.encoder(mel)[1:]).abs().max().item(), 1e-4)
+        read = wise.reading(pupil.decoder, audio.detach(), wise.states[-1], batch.tokens, batch.targets, 1, True)
         # Nobody expects the teacher's words better than the teacher.
-        own = wise.model.decoder(batch.tokens, wise.states[-1])
-        self.assertLess(wise.text_loss(own, batch).item(), wise.text_loss(own + torch.randn_like(own), batch).item())
+        self.assertGreater(read["expected"].item(), same[0].item())
+        sum([*found.values(), *read.values()]).backward()
+        self.assertTrue(all(p.grad.abs().sum() > 0 for p in pupil.parameters() if p.requires_grad))
+        # Apart, what the last layer makes teaches nobody below it.
+        pupil.zero_grad()
+        wise.listening(pupil.encoder, mel, 0, True)[0]["end"].backward()
+        self.assertIsNone(pupil.encoder.conv1.weight.grad)
+        common = ["--data", str(self.folder), "--tokens", str(self.folder), "--run", str(self.folder / "run"), "--d-model", "64",
+                  "--encoder-layers", "2", "--decoder-layers", "1", "--batch-seconds", "40", "--hours", "0.01", "--measure",
+                  "--teacher", str(self.folder / "teacher")]
+        run(train_stt, [*common, "--minutes", "0.05", "--apart", "1", "--rounded", "1"])
+        run(train_stt, [*common, "--minutes", "0.1", "--apart", "0", "--rounded", "0"])
+        rows = [json.loads(line) for line in (self.folder / "run/log.jsonl").read_text().splitlines()]
+        self.assertGreaterEqual(rows[0].keys(), {"map1", "audio_maps", "fresh_said", "end_alone"})
+        self.assertNotIn("end_alone", rows[-1])
+        self.assertTrue(all(np.isfinite(row["norm"]) for row in rows))
+
+    def test_four_bits_are_sixteen_steps_a_block(self):
+        matrix = torch.randn(3, 64)
+        rounded = train_stt.in_four_bits(matrix)
+        for block, of in zip(rounded.unflatten(-1, (-1, 32)).flatten(0, 1), matrix.unflatten(-1, (-1, 32)).flatten(0, 1)):
+            self.assertLessEqual(len(block.unique()), 16)
+            self.assertLess((block - of).abs().max().item(), of.abs().max().item() / 7.9)
+        self.assertLess((train_stt.in_four_bits(rounded) - rounded).abs().max().item(), 1e-5)
+        self.assertTrue(torch.equal(train_stt.in_four_bits(torch.zeros(1, 32)), torch.zeros(1, 32)))
+
+    def test_speech_that_nobody_wrote_down_is_for_the_teacher_alone(self):
+        tokens = small_tokens(self.folder)
+        with ShardWriter(self.folder, "human_untold", 0) as writer:
+            writer.add(np.full(15 * RATE, 900, np.int16), "", "a", "test")
+        source = WindowSource(self.folder, tokens, "cpu", 1, hours=0.01, sources=mixes("untold=1"), empty=0)
+        self.assertEqual(len(source.found["untold"]), 3)  # of 5 s
+        for window in source.plan(20, 8.0):
+            self.assertEqual(set(window.out), {IGNORED})
+            self.assertTrue(window.pieces)
 
     def test_a_pruned_vocabulary_keeps_common_pieces(self):
         whole = vocabulary.train(TEXTS, 400)

@@ -7,12 +7,17 @@ python train_stt.py --data DIR --tokens DIR --run DIR --minutes 90 [--teacher WH
 
 import argparse
 import copy
+import ctypes
 import dataclasses
 import json
+import math
 import queue
+import random
+import re
 import sys
 import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +31,11 @@ from features import RATE, Chance
 from muon import Muon
 from shards import Utterances, finished_shards
 from stt_model import SttConfig, SttModel, greedy, start_near_the_diagonal
-from teacher import Teacher, hint_heads
+from teacher import Teacher
 from tokens import SttTokens
-from windows import CTC_SYMBOLS, IGNORED, Batch, Window, WindowSource, mixes
+from windows import CTC_SYMBOLS, IGNORED, Batch, Window, WindowSource, filled, mixes
 
+IN_FOUR_BITS = r"encoder\.layers.*fc[12]\.weight|decoder\.layers.*(fc[12]|_proj)\.weight|embed_tokens\.weight"  # as release_stt.sh stores them
 MEASURES = ["held_out_dev", "held_out_other", "held_out_clean", "held_out_commands", "held_out_synth_own", "held_out_synth_lj"]
 
 
@@ -40,6 +46,10 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--run", type=Path, required=True, help="checkpoints and log")
     arguments.add_argument("--minutes", type=float, default=90, help="time budget, all restarts together")
     arguments.add_argument("--teacher", type=Path, help="transformers folder of a Whisper checkpoint to learn from (teacher.py)")
+    arguments.add_argument("--apart", type=float, default=0.45, help="share of the time at the beginning in which the teacher teaches part by part")
+    arguments.add_argument("--replay", type=int, default=4, help="windows of the teacher's that the decoder learns from, for each new one")
+    arguments.add_argument("--led", type=float, default=0.4, help="share of the windows in which a part gets what the teacher's part gets")
+    arguments.add_argument("--said", type=float, default=0.1, help="what the encoder gets of the text's gradient, once it is taught as a whole")
     arguments.add_argument("--d-model", type=int, default=384)
     arguments.add_argument("--encoder-layers", type=int, default=4)
     arguments.add_argument("--decoder-layers", type=int, default=4)
@@ -51,6 +61,7 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--empty", type=float, default=0.03, help="share of windows without speech")
     arguments.add_argument("--ctc-only", type=float, default=0.08, help="share of the time at the beginning in which only CTC teaches")
     arguments.add_argument("--plain", type=float, default=0.12, help="share of the time at the beginning without masks and dropout")
+    arguments.add_argument("--rounded", type=float, default=0.85, help="share of the time after which it computes with weights in four bits")
     arguments.add_argument("--strength", type=float, default=1.0, help="of noise, rooms and telephones")
     arguments.add_argument("--dropout", type=float, default=0.1)
     arguments.add_argument("--token-noise", type=float, default=0.08, help="share of the decoder's past that is replaced at random")
@@ -80,7 +91,7 @@ def window_seconds(rng: np.random.Generator, share_done: float) -> float:
     """Short windows at first; in the last third many are whole ones of 30 s."""
     if share_done < 0.1:
         return 8.0
-    shares = [0.25, 0.65, 0.1] if share_done < 0.66 else [0.15, 0.4, 0.45]
+    shares = [0.4, 0.6, 0.0] if share_done < 0.45 else [0.25, 0.65, 0.1] if share_done < 0.66 else [0.15, 0.4, 0.45]
     return rng.choice([8.0, 16.0, 30.0], p=shares)
 
 
@@ -96,6 +107,47 @@ def noisy(tokens: Tensor, share: float, pieces: int, chance: Chance) -> Tensor:
     """Some pieces of text become others: the decoder is not to trust its past more than its ears."""
     others = chance.uniform(0, pieces, *tokens.shape).long()
     return torch.where((tokens < pieces) & chance.below(share, *tokens.shape), others, tokens)
+
+
+def in_four_bits(matrix: Tensor) -> Tensor:
+    """As parley compress --weights int4 stores it, about: blocks of 32 weights of an output, 16 steps each."""
+    blocks = matrix.float().unflatten(-1, (-1, 32))
+    largest = blocks.gather(-1, blocks.abs().argmax(-1, keepdim=True))
+    step = torch.where(largest == 0, 1.0, -largest / 8)
+    return ((blocks / step).round().clamp(-8, 7) * step).flatten(-2)
+
+
+class Memory:
+    """What pupil and teacher made of the last windows, for the decoder: it learns from many windows while the encoder learns from one."""
+
+    POSITIONS = 1_500_000  # of each length of window
+
+    def __init__(self, seed: int):
+        self.rng = random.Random(seed)
+        self.audio: dict[int, Tensor] = {}  # positions -> [windows, pupil's and teacher's, positions, d]
+        self.texts: dict[int, list[tuple[list[int], list[int]]]] = defaultdict(list)
+
+    def keep(self, audio: Tensor, teachers: Tensor, tokens: Tensor, targets: Tensor) -> None:
+        positions, d = audio.shape[1:]
+        if positions not in self.audio:
+            self.audio[positions] = audio.new_empty(self.POSITIONS // positions, 2, positions, d)
+        store, texts = self.audio[positions], self.texts[positions]
+        for row in ((targets != IGNORED).sum(1) > 1).nonzero().flatten().tolist():
+            length = int((targets[row] != IGNORED).nonzero().max()) + 1
+            text = tokens[row, :length].tolist(), targets[row, :length].tolist()
+            at = len(texts) if len(texts) < len(store) else self.rng.randrange(len(store))
+            store[at, 0], store[at, 1] = audio[row].detach(), teachers[row]
+            texts[at: at + 1] = [text]
+
+    def some(self, positions: int, count: int, end: int) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+        """The pupil's and the teacher's audio, tokens, targets of windows of that many positions, once there are enough of them."""
+        store, texts = self.audio.get(positions), self.texts[positions]
+        if len(texts) < 10:
+            return None
+        chosen = [self.rng.randrange(len(texts)) for _ in range(count)]
+        tokens, targets = ([texts[i][side] for i in chosen] for side in (0, 1))
+        device = str(store.device)
+        return store[chosen, 0], store[chosen, 1], filled(tokens, end, device), filled(targets, IGNORED, device)
 
 
 class Planner:
@@ -127,16 +179,16 @@ class Trainer:
         self.state = load(options.run)
         stt = SttModel(SttConfig(tokens.size, options.d_model, options.d_model // 64, options.encoder_layers,
                                  options.decoder_layers, 4 * options.d_model))
-        start_near_the_diagonal(stt.encoder)
+        if not options.teacher:
+            start_near_the_diagonal(stt.encoder)
         head = nn.Linear(stt.config.d_model, len(CTC_SYMBOLS) + 1)
         dtype = torch.float32 if options.f32 else torch.bfloat16
         self.teacher = Teacher(options.teacher, tokens, device, dtype) if options.teacher else None
-        hints = hint_heads(stt.encoder, self.teacher.model) if self.teacher else nn.ModuleList()
-        self.model = nn.ModuleDict({"stt": stt, "head": head, "hints": hints}).to(device)
+        self.memory = Memory(options.seed)
+        self.model = nn.ModuleDict({"stt": stt, "head": head}).to(device)
         if self.state:
             self.model["stt"].load_state_dict(self.state["model"])
             self.model["head"].load_state_dict(self.state["head"])
-            self.model["hints"].load_state_dict(self.state["hints"])
         self.progress = Progress(**self.state["progress"]) if self.state else Progress()
         self.fast = copy.deepcopy(self.model).to(dtype)
         self.slow_parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -164,7 +216,7 @@ class Trainer:
     def save(self) -> None:
         part = self.options.run / "checkpoint.part"
         torch.save({"config": dataclasses.asdict(self.model["stt"].config), "model": self.model["stt"].state_dict(),
-                    "head": self.model["head"].state_dict(), "hints": self.model["hints"].state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
+                    "head": self.model["head"].state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
                     "progress": dataclasses.asdict(self.progress)}, part)
         part.rename(self.options.run / "checkpoint.pt")
         self.saved = time.time()
@@ -172,24 +224,41 @@ class Trainer:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Each with its weight in it."""
         share, options, stt = self.share_done(), self.options, self.fast["stt"]
-        stt.set_dropout(0.0 if share < options.plain else options.dropout)
+        apart = self.teacher and share < options.apart
+        stt.set_dropout(0.0 if share < options.plain or apart else options.dropout)
         warps = features.NO_WARP + (6 * self.chance.normal(len(batch.samples))).round().long().clamp(-15, 15)
-        mel = features.log_mel(batch.samples, warps)
+        mel = features.log_mel(batch.samples, warps).to(self.fast["head"].weight.dtype)
+        if self.teacher:
+            return self.taught(batch, mel, bool(apart))
         if share >= options.plain:
             mel = features.spec_augment(mel, self.chance)
-        states = stt.encoder.states(mel.to(self.fast["head"].weight.dtype))
+        states = stt.encoder.states(mel)
         found = {"ctc": 0.4 * ctc_loss(self.fast["head"], states[-1], batch)}
-        if self.teacher:
-            self.teacher.listen(batch)
-            found["hints"] = 2 * self.teacher.hint_loss(self.fast["hints"], states)
-        if share < options.ctc_only:
-            return found
-        logits = stt.decoder(noisy(batch.tokens, options.token_noise, self.tokens.end, self.chance), states[-1])
-        found["attention"] = F.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED,
-                                             label_smoothing=0.0 if self.teacher else 0.1)
-        if self.teacher:
-            found["expected"] = 0.5 * self.teacher.text_loss(logits, batch)
+        if share >= options.ctc_only:
+            into = noisy(batch.tokens, options.token_noise, self.tokens.end, self.chance)
+            found["said"] = F.cross_entropy(stt.decoder(into, states[-1]).float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED,
+                                            label_smoothing=0.1)
         return found
+
+    def taught(self, batch: Batch, mel: Tensor, apart: bool) -> dict[str, Tensor]:
+        options, stt = self.options, self.fast["stt"]
+
+        def led(rows: int) -> int:
+            return min(math.ceil(options.led * rows), rows - 1) if apart else 0
+
+        def read(audio: Tensor, teachers: Tensor, tokens: Tensor, targets: Tensor) -> dict[str, Tensor]:
+            into = noisy(tokens, options.token_noise, self.tokens.end, self.chance)
+            return self.teacher.reading(stt.decoder, audio, teachers, into, targets, led(len(into)), apart)
+
+        first = led(len(mel))
+        found, audio = self.teacher.listening(stt.encoder, mel, first, apart)
+        own = audio[first:], self.teacher.states[-1][first:], batch.tokens[first:], batch.targets[first:]
+        self.memory.keep(*own)
+        # What is said matters less to the encoder than what the teacher hears: its gradient is much the larger one.
+        heard = own[0].detach() + (0.0 if apart else options.said) * (own[0] - own[0].detach())
+        found |= {f"fresh_{name}": loss for name, loss in read(heard, *own[1:]).items()}
+        remembered = self.memory.some(mel.shape[-1] // 2, options.replay * len(mel), self.tokens.end)
+        return {**found, **read(*remembered)} if remembered else found
 
     def step(self, batch: Batch) -> None:
         progress, options = self.progress, self.options
@@ -202,9 +271,14 @@ class Trainer:
         for optimizer, factor in zip(self.optimizers, (1.0, 0.5)):
             for group in optimizer.param_groups:
                 group["lr"] = factor * rate
-            optimizer.step()
+            if norm.isfinite():
+                optimizer.step()
         with torch.no_grad():
             torch._foreach_copy_(self.fast_parameters, self.slow_parameters)
+            if self.share_done() >= options.rounded:
+                for name, parameter in self.fast["stt"].named_parameters():
+                    if re.search(IN_FOUR_BITS, name):
+                        parameter.copy_(in_four_bits(parameter))
         for parameter in self.fast_parameters:
             parameter.grad = None
         now = time.time()
@@ -212,7 +286,7 @@ class Trainer:
         progress.seconds += now - self.last
         progress.audio_seconds += batch.samples.numel() / RATE
         self.last = now
-        if progress.step % 20 == 0:
+        if progress.step % 20 == 0 or self.share_done() >= 1:
             self.note(step=progress.step, minutes=progress.seconds / 60, window=batch.samples.shape[1] / RATE,
                       audio_hours=progress.audio_seconds / 3600, norm=norm.item(), lr=rate,
                       **{name: loss.item() for name, loss in found.items()})
@@ -252,7 +326,7 @@ class Trainer:
                 padded = np.stack([np.pad(audio, (0, 30 * RATE - len(audio))) for i in some for audio in [utterances.audio(i)[: 30 * RATE]]])
                 mel = features.log_mel(torch.from_numpy(padded).to(self.device)).to(self.fast["head"].weight.dtype)
                 heard = greedy(self.fast["stt"], mel, [self.tokens.start, self.tokens.no_timestamps], self.tokens.end, limit=150)
-                pairs += [(utterances.row(i)["text"], self.tokens.decode(ids)) for i, ids in zip(some, heard)]
+                pairs += [(utterances.row(i)["text"], self.tokens.decode(ids)) for i, (ids, _) in zip(some, heard)]
             self.note(measured=name, step=self.progress.step, wer=round(100 * words.rate(pairs), 2), example=pairs[0])
         self.fast.train()
 
@@ -262,9 +336,19 @@ def load(run: Path) -> dict | None:
     return torch.load(newest, map_location="cpu", weights_only=True) if newest.exists() else None
 
 
+def keep_memory() -> None:
+    """glibc gives large blocks back to the system and asks for them again, page by page: three times the work of a matrix product."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        mmap_max, trim_threshold, top_pad = -4, -1, -2
+        for option, value in ((mmap_max, 0), (trim_threshold, 2 ** 31 - 1), (top_pad, 2 ** 28)):
+            libc.mallopt(option, value)
+
+
 def main() -> None:
     options = parse_options()
     sys.setswitchinterval(2e-5)  # every operation lets go of the interpreter; the planner must not keep it for 5 ms
+    keep_memory()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -5,6 +5,7 @@ window; its samples are put together on the device.
 """
 
 import dataclasses
+import math
 import random
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tokens import SttTokens
 
 IGNORED = -100
 CTC_SYMBOLS = " 'abcdefghijklmnopqrstuvwxyz"  # of the encoder's helper; 0 is blank
+LENGTH = 448  # tokens that a decoder takes
 PIECES = 12  # utterances in a window at most
 QUIET_ENDS = 0.06  # seconds of silence that shards keep at both ends of an utterance, about
 
@@ -33,8 +35,9 @@ class Mix:
 
 
 MIXES = [Mix("own", ["synth_own"], 0.1, 0.06), Mix("book", ["synth_lj", "synth_book"], 0.2, 0.08), Mix("neural", ["synth_neural"], 0.25, 0.14),
-         Mix("human", ["human_librispeech", "human_251", "human_lj", "human_pm", "human_more"], 0.38, 0.14),
-         Mix("spelled", ["human_an4", "human_fsdd"], 0.07, 0.1)]
+         Mix("human", ["human_librispeech", "human_251", "human_lj", "human_pm", "human_more", "human_told"], 0.38, 0.14),
+         Mix("spelled", ["human_an4", "human_fsdd"], 0.07, 0.1), Mix("untold", ["human_untold"], 0.0, 0.14)]
+UNTOLD_SECONDS = 6  # speech without a text may be cut anywhere
 
 
 def mixes(shares: str) -> list[Mix]:
@@ -160,6 +163,10 @@ class WindowSource:
 
     def utterances(self, base: Path, audio: np.ndarray, at: int) -> list[Utterance]:
         rows = read_index(base)
+        if base.name.startswith("human_untold"):
+            cuts = [np.linspace(row["at"], row["at"] + row["samples"], 1 + math.ceil(row["samples"] / (UNTOLD_SECONDS * RATE))).astype(int) for row in rows]
+            return [Utterance(at + start, end - start, int(np.abs(audio[start: end]).max()) + 3, [], [])
+                    for cut in cuts for start, end in zip(cut, cut[1:])]
         encoded = self.tokens.encode_all([" " + row["text"] for row in rows])
         return [Utterance(at + row["at"], row["samples"], int(np.abs(audio[row["at"]: row["at"] + row["samples"]]).max()) + 3,
                           ids, letters(row["text"])) for row, ids in zip(rows, encoded)]
@@ -190,6 +197,8 @@ class WindowSource:
         sound_end = samples if rng.random() < 0.3 else min(samples, pieces[-1].end() + int(rng.uniform(0, 0.8) * RATE))
         spoken = [letter for piece in pieces for letter in [*piece.utterance.letters, 1]][:-1]
         plain = [token for piece in pieces for token in piece.utterance.tokens]
+        if pool.mix.name == "untold":
+            return Window(pieces, sound_end, [t.start], [IGNORED], [])
         if rng.random() < 0.25:
             into, out = [t.start, t.no_timestamps, *plain], [IGNORED, *plain, t.end]
         else:
@@ -197,9 +206,9 @@ class WindowSource:
                 t.timestamp(piece.at / RATE + QUIET_ENDS), *piece.utterance.tokens, t.timestamp(piece.end() / RATE - QUIET_ENDS)]]
             into, out = [t.start, *stamped], [*stamped, t.end]
         if rng.random() < 0.1:  # a prompt: text that is to be carried on, and says nothing about this sound
-            before = [t.previous, *rng.choice(pool.utterances).tokens]
+            before = [t.previous, *rng.choice(pool.utterances).tokens[-100:]]
             into, out = before + into, [IGNORED] * len(before) + out
-        return Window(pieces, sound_end, into, out, spoken)
+        return Window(pieces, sound_end, into[:LENGTH], out[:LENGTH], spoken)
 
     def empty(self, samples: int) -> Window:
         """Noise or silence: <|nospeech|>, and where that is forbidden, <|0.00|> and the end."""
