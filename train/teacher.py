@@ -36,8 +36,9 @@ class Teacher:
         """How far every part of the pupil's encoder (the convolutions, each attention, each transformation) is from that part of the
         teacher's, and what the pupil makes of the sound in the end. In the first `led` windows each part gets what the teacher's part
         gets, so that none waits for those below it; in the others what the pupil has made so far, so that it learns to make good what
-        is wrong there. Attention maps are compared too (Jiao et al. 2020), in a quarter of the windows. apart: no gradient flows from
-        a part to those below it. self.states becomes what goes into the teacher's layers and what comes out of the last."""
+        is wrong there. apart: no gradient flows from a part to those below it, and attention maps are compared too (Jiao et al. 2020), in
+        a quarter of the windows; through several layers their gradient would drown the others. self.states becomes what goes into the
+        teacher's layers and what comes out of the last."""
         encoder, maps = self.model.encoder, max(1, len(mel) // 4)
         with torch.no_grad():
             state = encoder.stem(mel.to(self.dtype))
@@ -50,7 +51,8 @@ class Teacher:
                 after = state + made
             own = given(state, own, led, apart)
             seen, scores = part.self_attn.with_scores(part.self_attn_layer_norm(own))
-            found[f"map{i}"] = divergence(wanted[:maps], scores[:maps])
+            if apart:
+                found[f"map{i}"] = divergence(wanted[:maps], scores[:maps])
             own = own + seen
             found[f"attention{i}"] = distance(own, after)
             with torch.no_grad():
@@ -80,7 +82,8 @@ class Teacher:
             found[name].append(distance(seen[valid][None], wanted[valid][None]))
 
         def compare_maps(name: str, wanted: Tensor, scores: Tensor) -> None:  # [batch, heads, length, source]
-            found[name].append(divergence(wanted.transpose(1, 2)[valid], scores.transpose(1, 2)[valid]))
+            if apart:
+                found[name].append(divergence(wanted.transpose(1, 2)[valid], scores.transpose(1, 2)[valid]))
 
         with torch.no_grad():
             state = decoder.embedded(tokens)

@@ -201,7 +201,7 @@ class Training(unittest.TestCase):
         run(train_stt, [*common, "--minutes", "0.05", "--apart", "1", "--rounded", "1"])
         run(train_stt, [*common, "--minutes", "0.1", "--apart", "0", "--rounded", "0"])
         rows = [json.loads(line) for line in (self.folder / "run/log.jsonl").read_text().splitlines()]
-        self.assertGreaterEqual(rows[0].keys(), {"map1", "audio_maps", "fresh_said", "end_alone"})
+        self.assertGreaterEqual(rows[0].keys(), {"map1", "fresh_audio_maps", "fresh_said", "end_alone"})
         self.assertNotIn("end_alone", rows[-1])
         self.assertTrue(all(np.isfinite(row["norm"]) for row in rows))
 

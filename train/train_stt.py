@@ -46,7 +46,7 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--run", type=Path, required=True, help="checkpoints and log")
     arguments.add_argument("--minutes", type=float, default=90, help="time budget, all restarts together")
     arguments.add_argument("--teacher", type=Path, help="transformers folder of a Whisper checkpoint to learn from (teacher.py)")
-    arguments.add_argument("--apart", type=float, default=0.45, help="share of the time at the beginning in which the teacher teaches part by part")
+    arguments.add_argument("--apart", type=float, default=0.7, help="share of the time at the beginning in which the teacher teaches part by part")
     arguments.add_argument("--replay", type=int, default=4, help="windows of the teacher's that the decoder learns from, for each new one")
     arguments.add_argument("--led", type=float, default=0.4, help="share of the windows in which a part gets what the teacher's part gets")
     arguments.add_argument("--said", type=float, default=0.1, help="what the encoder gets of the text's gradient, once it is taught as a whole")
