@@ -312,9 +312,10 @@ TEST_F(Models, AnInterruptStopsAPull) {
   add("tiny");
   std::promise<void> asked;
   std::promise<void> go_on;
-  fault_ = [&](const HttpRequest&) -> std::string {
+  // Held by the server's thread, which may get to it only after this test's end.
+  fault_ = [&asked, released = go_on.get_future().share()](const HttpRequest&) -> std::string {
     asked.set_value();
-    go_on.get_future().wait();
+    released.wait();
     return http_answer("404 Not Found", "");
   };
   Process program(command({"pull", "tiny"}), {}, environment());
