@@ -224,12 +224,12 @@ class Trainer:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Each with its weight in it."""
         share, options, stt = self.share_done(), self.options, self.fast["stt"]
-        apart = self.teacher and share < options.apart
+        apart = self.teacher is not None and share < options.apart
         stt.set_dropout(0.0 if share < options.plain or apart else options.dropout)
         warps = features.NO_WARP + (6 * self.chance.normal(len(batch.samples))).round().long().clamp(-15, 15)
         mel = features.log_mel(batch.samples, warps).to(self.fast["head"].weight.dtype)
         if self.teacher:
-            return self.taught(batch, mel, bool(apart))
+            return self.taught(batch, mel, apart)
         if share >= options.plain:
             mel = features.spec_augment(mel, self.chance)
         states = stt.encoder.states(mel)
