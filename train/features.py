@@ -114,6 +114,12 @@ def room(chance: Chance, batch: int, length: int) -> Tensor:
     return tail
 
 
+def coloured(sound: Tensor, chance: Chance) -> Tensor:
+    """[batch, samples] through a random equalizer each."""
+    spectrum = torch.fft.rfft(sound)
+    return torch.fft.irfft(spectrum * decibels(curve(6 * chance.normal(len(sound), 9), spectrum.shape[1])), n=sound.shape[1])
+
+
 def augment(clean: Tensor, noise: Tensor, chance: Chance, strength: float) -> Tensor:
     """[batch, samples], both: rooms, microphones (a random equalizer), telephones and other narrow bands, noise. `strength`
     scales the probability of each; 0 changes nothing."""

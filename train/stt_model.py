@@ -55,15 +55,22 @@ class Attention(nn.Module):
         return self.split(self.k_proj(source)), self.split(self.v_proj(source))
 
     def attended(self, x: Tensor, keys: Tensor, values: Tensor, causal: bool = False) -> Tensor:
-        y = F.scaled_dot_product_attention(self.split(self.q_proj(x)), keys, values, is_causal=causal)
+        queries = self.split(self.q_proj(x))
+        if x.is_cuda or not queries.requires_grad:
+            y = F.scaled_dot_product_attention(queries, keys, values, is_causal=causal)
+        else:  # on a CPU the gradient of the above takes thrice the time
+            y = self.scores(queries, keys, causal).softmax(-1) @ values
         return self.out_proj(y.transpose(1, 2).flatten(-2))
+
+    @staticmethod
+    def scores(queries: Tensor, keys: Tensor, causal: bool) -> Tensor:
+        scores = (queries * queries.shape[-1] ** -0.5) @ keys.mT
+        return scores + torch.full_like(scores[0, 0], -1e4).triu(1) if causal else scores
 
     def with_scores(self, x: Tensor, source: Tensor | None = None, causal: bool = False) -> tuple[Tensor, Tensor]:
         """As forward, and what its softmax is of: [batch, heads, length, length of the source]."""
         keys, values = self.keys_and_values(x if source is None else source)
-        scores = self.split(self.q_proj(x) * (x.shape[-1] // self.heads) ** -0.5) @ keys.mT
-        if causal:
-            scores = scores + torch.full_like(scores[0, 0], -1e4).triu(1)
+        scores = self.scores(self.split(self.q_proj(x)), keys, causal)
         y = scores.softmax(-1) @ values
         return self.out_proj(y.transpose(1, 2).flatten(-2)), scores
 

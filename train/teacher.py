@@ -18,7 +18,7 @@ class Teacher:
     def __init__(self, folder: Path, tokens: SttTokens, device: str, dtype: torch.dtype):
         """folder: of transformers, with its tokenizer.json. Every piece of the pupil has to be one of the teacher's
         (tokens.py --of)."""
-        self.model = SttModel.of_folder(folder).to(device, dtype)
+        self.model = SttModel.of_folder(folder).to(device, dtype).requires_grad_(False)
         theirs = Tokenizer.from_file(str(folder / "tokenizer.json"))
         first_time = theirs.token_to_id("<|notimestamps|>") + 1
         names = [tokens.tokenizer.id_to_token(i) for i in range(tokens.size)]
@@ -28,8 +28,9 @@ class Teacher:
             raise SystemExit(f"{folder} does not know the piece {names[ids.index(None)]!r}: tokens.py --of {folder / 'tokenizer.json'}")
         ids += range(first_time, first_time + tokens.size - tokens.timestamp_begin)
         embedding = self.model.decoder.embed_tokens
-        embedding.weight = nn.Parameter(embedding.weight[torch.tensor(ids, device=device)])  # from here on it counts as the pupil does
-        self.dtype, self.text = dtype, tokens.end
+        self.all_pieces, self.ids = embedding.weight.detach(), torch.tensor(ids[: tokens.end + 1], device=device)
+        embedding.weight = nn.Parameter(embedding.weight[torch.tensor(ids, device=device)], requires_grad=False)  # from here on it counts as the pupil does
+        self.dtype = dtype
         self.states: list[Tensor] = []
 
     def listening(self, pupil: Encoder, mel: Tensor, led: int, apart: bool) -> tuple[dict[str, Tensor], Tensor]:
@@ -40,37 +41,36 @@ class Teacher:
         a quarter of the windows; through several layers their gradient would drown the others. self.states becomes what goes into the
         teacher's layers and what comes out of the last."""
         encoder, maps = self.model.encoder, max(1, len(mel) // 4)
-        with torch.no_grad():
-            state = encoder.stem(mel.to(self.dtype))
+        state = encoder.stem(mel.to(self.dtype))
         self.states = [state]
         own = pupil.stem(mel)
         found = {"stem": distance(own, state)}
         for i, (part, theirs) in enumerate(zip(pupil.layers, encoder.layers)):
-            with torch.no_grad():
-                made, wanted = theirs.self_attn.with_scores(theirs.self_attn_layer_norm(state))
-                after = state + made
             own = given(state, own, led, apart)
-            seen, scores = part.self_attn.with_scores(part.self_attn_layer_norm(own))
+            hears, heard = theirs.self_attn_layer_norm(state), part.self_attn_layer_norm(own)
             if apart:
+                made, wanted = theirs.self_attn.with_scores(hears)
+                seen, scores = part.self_attn.with_scores(heard)
                 found[f"map{i}"] = divergence(wanted[:maps], scores[:maps])
-            own = own + seen
+            else:
+                made = theirs.self_attn(hears)
+                seen = part.self_attn(heard)
+            own, after = own + seen, state + made
             found[f"attention{i}"] = distance(own, after)
-            with torch.no_grad():
-                state = after + theirs.transformed(after)
+            state = after + theirs.transformed(after)
             own = given(after, own, led, apart)
             own = own + part.transformed(own)
             found[f"transformed{i}"] = distance(own, state)
             self.states.append(state)
         own = pupil.layer_norm(given(state, own, led, apart))
-        with torch.no_grad():
-            self.states[-1] = encoder.layer_norm(state)
+        self.states[-1] = encoder.layer_norm(state)
         found["end"] = distance(own, self.states[-1])
         if 0 < led < len(mel):
             found["end_alone"] = distance(own[led:], self.states[-1][led:])
         return found, own
 
-    def reading(self, pupil: Decoder, audio: Tensor, teachers: Tensor, tokens: Tensor, targets: Tensor, led: int, apart: bool) -> dict[str, Tensor]:
-        """As listening, of the decoder; audio and teachers: what pupil and teacher make of the sound. And the cross entropy of the
+    def reading(self, pupil: Decoder, audio: Tensor, teachers: Tensor, tokens: Tensor, targets: Tensor, led: int) -> dict[str, Tensor]:
+        """As listening apart, of the decoder; audio and teachers: what pupil and teacher make of the sound. And the cross entropy of the
         text, with what was said and with what the teacher expects as the next piece. Nothing if there is hardly any text."""
         decoder, valid = self.model.decoder, (targets != IGNORED).flip(1).cumsum(1).flip(1) > 0
         if valid.sum() < 32:  # too few to tell deviations from
@@ -82,40 +82,46 @@ class Teacher:
             found[name].append(distance(seen[valid][None], wanted[valid][None]))
 
         def compare_maps(name: str, wanted: Tensor, scores: Tensor) -> None:  # [batch, heads, length, source]
-            if apart:
-                found[name].append(divergence(wanted.transpose(1, 2)[valid], scores.transpose(1, 2)[valid]))
+            found[name].append(divergence(wanted.transpose(1, 2)[valid], scores.transpose(1, 2)[valid]))
 
-        with torch.no_grad():
-            state = decoder.embedded(tokens)
+        state = decoder.embedded(tokens)
         for i, (part, theirs) in enumerate(zip(pupil.layers, decoder.layers)):
-            with torch.no_grad():
-                made, wanted = theirs.self_attn.with_scores(theirs.self_attn_layer_norm(state), causal=True)
-            own = given(state, own, led, apart and i > 0)
+            made, wanted = theirs.self_attn.with_scores(theirs.self_attn_layer_norm(state), causal=True)
+            own = given(state, own, led, i > 0)
             seen, scores = part.self_attn.with_scores(part.self_attn_layer_norm(own), causal=True)
             compare_maps("text_maps", wanted, scores)
             own, state = own + seen, state + made
             compare("text_attention", own, state)
-            with torch.no_grad():
-                made, wanted = theirs.encoder_attn.with_scores(theirs.encoder_attn_layer_norm(state), teachers)
-            own = given(state, own, led, apart)
+            made, wanted = theirs.encoder_attn.with_scores(theirs.encoder_attn_layer_norm(state), teachers)
+            own = given(state, own, led, True)
             seen, scores = part.encoder_attn.with_scores(part.encoder_attn_layer_norm(own), audio)
             compare_maps("audio_maps", wanted, scores)
             own, state = own + seen, state + made
             compare("audio_attention", own, state)
-            with torch.no_grad():
-                made = theirs.transformed(state)
-            own = given(state, own, led, apart)
+            made = theirs.transformed(state)
+            own = given(state, own, led, True)
             own, state = own + part.transformed(own), state + made
             compare("text_transformed", own, state)
         losses = {name: torch.stack(each).mean() for name, each in found.items()}
-        logits = pupil.logits(given(state, own, led, apart)).float()
+        logits = pupil.logits(given(state, own, led, True)).float()
         losses["said"] = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum") / (targets != IGNORED).sum().clamp(min=1)
-        with torch.no_grad():
-            expected = decoder.logits(state)[..., : self.text].float().softmax(-1)
-        each = -(expected * logits[..., : self.text].log_softmax(-1)).sum(-1)
-        asked = (targets != IGNORED) & (targets < self.text)
-        losses["expected"] = torch.where(asked, each, 0).sum() / asked.sum().clamp(min=1)
+        asked = targets != IGNORED
+        losses["expected"] = torch.where(asked, unlike(self.likely(state), logits.log_softmax(-1)), 0).sum() / asked.sum().clamp(min=1)
         return losses
+
+    def expected(self, tokens: Tensor) -> Tensor:
+        """[batch, length, text pieces and the end]: how likely the teacher holds each to come next in what listening() heard last. Where it
+        would say a piece that the pupil does not have, little is left for these, and nothing is to be learned."""
+        decoder = self.model.decoder
+        state = decoder.embedded(tokens)
+        for layer in decoder.layers:
+            state = layer(state, self.states[-1])
+        return self.likely(state)
+
+    def likely(self, state: Tensor) -> Tensor:
+        """Of what leaves the decoder's last layer, the same."""
+        logits = F.linear(self.model.decoder.layer_norm(state), self.all_pieces)
+        return (logits.index_select(-1, self.ids).float() - logits.logsumexp(-1, keepdim=True).float()).exp()
 
 
 def given(teachers: Tensor, own: Tensor, led: int, apart: bool) -> Tensor:
@@ -130,6 +136,11 @@ def distance(seen: Tensor, wanted: Tensor) -> Tensor:
     deviation = wanted[:, :: 1 + wanted.shape[1] // 200].float().std((0, 1))  # some hundred positions tell it well enough
     scale = (deviation + 0.1 * deviation.mean() + 1e-5).reciprocal().to(seen.dtype)
     return ((seen - wanted) * scale).square().mean(dtype=torch.float32)
+
+
+def unlike(expected: Tensor, log_probs: Tensor) -> Tensor:
+    """[batch, length]: cross entropy of the next piece with what the teacher expects (likely()), in nats."""
+    return -(expected * log_probs[..., : expected.shape[-1]]).sum(-1)
 
 
 def divergence(wanted: Tensor, scores: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from features import RATE, Chance
 from muon import Muon
 from shards import Utterances, finished_shards
 from stt_model import SttConfig, SttModel, greedy, start_near_the_diagonal
-from teacher import Teacher
+from teacher import Teacher, unlike
 from tokens import SttTokens
 from windows import CTC_SYMBOLS, IGNORED, Batch, Window, WindowSource, filled, mixes
 
@@ -47,9 +47,9 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--minutes", type=float, default=90, help="time budget, all restarts together")
     arguments.add_argument("--teacher", type=Path, help="transformers folder of a Whisper checkpoint to learn from (teacher.py)")
     arguments.add_argument("--apart", type=float, default=0.7, help="share of the time at the beginning in which the teacher teaches part by part")
-    arguments.add_argument("--replay", type=int, default=4, help="windows of the teacher's that the decoder learns from, for each new one")
+    arguments.add_argument("--replay", type=int, default=4, help="remembered windows that the decoder learns from for each new one, at first")
     arguments.add_argument("--led", type=float, default=0.4, help="share of the windows in which a part gets what the teacher's part gets")
-    arguments.add_argument("--said", type=float, default=0.1, help="what the encoder gets of the text's gradient, once it is taught as a whole")
+    arguments.add_argument("--said", type=float, default=0.3, help="what the encoder gets of the text's gradient, once all learns together")
     arguments.add_argument("--d-model", type=int, default=384)
     arguments.add_argument("--encoder-layers", type=int, default=4)
     arguments.add_argument("--decoder-layers", type=int, default=4)
@@ -120,7 +120,7 @@ def in_four_bits(matrix: Tensor) -> Tensor:
 class Memory:
     """What pupil and teacher made of the last windows, for the decoder: it learns from many windows while the encoder learns from one."""
 
-    POSITIONS = 1_500_000  # of each length of window
+    POSITIONS = 500_000  # of each length of window
 
     def __init__(self, seed: int):
         self.rng = random.Random(seed)
@@ -142,7 +142,7 @@ class Memory:
     def some(self, positions: int, count: int, end: int) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
         """The pupil's and the teacher's audio, tokens, targets of windows of that many positions, once there are enough of them."""
         store, texts = self.audio.get(positions), self.texts[positions]
-        if len(texts) < 10:
+        if count == 0 or len(texts) < 10:
             return None
         chosen = [self.rng.randrange(len(texts)) for _ in range(count)]
         tokens, targets = ([texts[i][side] for i in chosen] for side in (0, 1))
@@ -197,6 +197,7 @@ class Trainer:
             parameter.grad = torch.zeros_like(parameter)
         self.optimizers = self.make_optimizers()
         self.chance = Chance(device, options.seed + self.progress.step)
+        self.noted: dict[str, list[Tensor]] = defaultdict(list)  # losses since the last line of the log
         self.last = self.saved = time.time()
 
     def make_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -224,40 +225,49 @@ class Trainer:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Each with its weight in it."""
         share, options, stt = self.share_done(), self.options, self.fast["stt"]
-        apart = self.teacher is not None and share < options.apart
-        stt.set_dropout(0.0 if share < options.plain or apart else options.dropout)
+        stt.set_dropout(0.0 if share < options.plain or self.teacher else options.dropout)
         warps = features.NO_WARP + (6 * self.chance.normal(len(batch.samples))).round().long().clamp(-15, 15)
         mel = features.log_mel(batch.samples, warps).to(self.fast["head"].weight.dtype)
         if self.teacher:
-            return self.taught(batch, mel, apart)
-        if share >= options.plain:
-            mel = features.spec_augment(mel, self.chance)
-        states = stt.encoder.states(mel)
-        found = {"ctc": 0.4 * ctc_loss(self.fast["head"], states[-1], batch)}
+            return self.taught_apart(batch, mel) if share < options.apart else self.taught_together(batch, mel)
+        audio = stt.encoder(features.spec_augment(mel, self.chance) if share >= options.plain else mel)
+        found = {"ctc": 0.4 * ctc_loss(self.fast["head"], audio, batch)}
         if share >= options.ctc_only:
-            into = noisy(batch.tokens, options.token_noise, self.tokens.end, self.chance)
-            found["said"] = F.cross_entropy(stt.decoder(into, states[-1]).float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED,
-                                            label_smoothing=0.1)
+            logits = self.read(audio, batch.tokens).flatten(0, 1)
+            found["said"] = F.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORED, label_smoothing=0.1)
         return found
 
-    def taught(self, batch: Batch, mel: Tensor, apart: bool) -> dict[str, Tensor]:
+    def read(self, audio: Tensor, tokens: Tensor) -> Tensor:
+        """Logits of the next pieces, after tokens some of which are wrong."""
+        return self.fast["stt"].decoder(noisy(tokens, self.options.token_noise, self.tokens.end, self.chance), audio).float()
+
+    def taught_together(self, batch: Batch, mel: Tensor) -> dict[str, Tensor]:
+        """What was said, what the teacher expects to be said, and how its encoder hears it. Without any text in the batch the first two are 0."""
+        found, audio = self.teacher.listening(self.fast["stt"].encoder, mel, 0, apart=False)
+        heard = audio.detach() + self.options.said * (audio - audio.detach())
+        log_probs, asked = self.read(heard, batch.tokens).log_softmax(-1), batch.targets != IGNORED
+        count = asked.sum().clamp(min=1)
+        found["said"] = F.nll_loss(log_probs.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum") / count
+        found["expected"] = 0.5 * torch.where(asked, unlike(self.teacher.expected(batch.tokens), log_probs), 0).sum() / count
+        return found
+
+    def taught_apart(self, batch: Batch, mel: Tensor) -> dict[str, Tensor]:
+        """Every part by the teacher's; of the windows, some get what the teacher's part gets."""
         options, stt = self.options, self.fast["stt"]
 
         def led(rows: int) -> int:
-            return min(math.ceil(options.led * rows), rows - 1) if apart else 0
+            return min(math.ceil(options.led * rows), rows - 1)
 
         def read(audio: Tensor, teachers: Tensor, tokens: Tensor, targets: Tensor) -> dict[str, Tensor]:
             into = noisy(tokens, options.token_noise, self.tokens.end, self.chance)
-            return self.teacher.reading(stt.decoder, audio, teachers, into, targets, led(len(into)), apart)
+            return self.teacher.reading(stt.decoder, audio, teachers, into, targets, led(len(into)))
 
         first = led(len(mel))
-        found, audio = self.teacher.listening(stt.encoder, mel, first, apart)
-        own = audio[first:], self.teacher.states[-1][first:], batch.tokens[first:], batch.targets[first:]
+        found, audio = self.teacher.listening(stt.encoder, mel, first, apart=True)
+        own = audio[first:].detach(), self.teacher.states[-1][first:], batch.tokens[first:], batch.targets[first:]
         self.memory.keep(*own)
-        # What is said matters less to the encoder than what the teacher hears: its gradient is much the larger one.
-        heard = own[0].detach() + (0.0 if apart else options.said) * (own[0] - own[0].detach())
-        found |= {f"fresh_{name}": loss for name, loss in read(heard, *own[1:]).items()}
-        remembered = self.memory.some(mel.shape[-1] // 2, options.replay * len(mel), self.tokens.end)
+        found |= {f"fresh_{name}": loss for name, loss in read(*own).items()}
+        remembered = self.memory.some(audio.shape[1], options.replay * len(mel), self.tokens.end)
         return {**found, **read(*remembered)} if remembered else found
 
     def step(self, batch: Batch) -> None:
@@ -286,10 +296,13 @@ class Trainer:
         progress.seconds += now - self.last
         progress.audio_seconds += batch.samples.numel() / RATE
         self.last = now
+        for name, loss in found.items():
+            self.noted[name].append(loss.detach())
         if progress.step % 20 == 0 or self.share_done() >= 1:
             self.note(step=progress.step, minutes=progress.seconds / 60, window=batch.samples.shape[1] / RATE,
                       audio_hours=progress.audio_seconds / 3600, norm=norm.item(), lr=rate,
-                      **{name: loss.item() for name, loss in found.items()})
+                      **{name: torch.stack(each).mean().item() for name, each in self.noted.items()})
+            self.noted.clear()
 
     def note(self, **facts) -> None:
         row = {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in facts.items()}

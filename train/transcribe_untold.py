@@ -22,7 +22,9 @@ FASTEST = 25  # letters a second; what says more repeats itself
 
 
 def usable(text: str) -> str:
-    """In words as people say them, or nothing."""
+    """In words as people say them, or nothing; "[BLANK_AUDIO]" and "(coughs)" are none."""
+    if any(mark in text for mark in "[(*_"):
+        return ""
     text = sentences.clean(text)
     return "" if any(map(str.isdigit, text)) or not any(map(str.isalpha, text)) else sentences.read_speech(text)
 

@@ -233,7 +233,8 @@ class WindowSource:
         heard = features.augment(clean, self.noise(count, samples), self.chance, self.strength)
         # Windows without speech: noise alone, as loud as it likes.
         speechless = sent(np.array([not window.pieces for window in windows]), device)[:, None]
-        alone = torch.where(self.chance.below(0.6, count, 1), self.noise(count, samples), 0.2 * self.chance.normal(count, samples))
+        alone = torch.where(self.chance.below(0.7, count, 1), self.noise(count, samples), 0.2 * self.chance.normal(count, samples))
+        alone = torch.where(self.chance.below(0.5, count, 1), features.coloured(alone, self.chance), alone)
         alone = alone * self.chance.below(0.9, count, 1)
         heard = torch.where(speechless, alone, heard)
         ends = sent(np.array([window.sound_end for window in windows]), device)[:, None]
@@ -264,12 +265,13 @@ class WindowSource:
         return sound * of_piece(gains).float() * inside
 
     def noise(self, count: int, samples: int) -> Tensor:
-        """[count, samples] recorded noises from any place on, repeated as needed."""
+        """[count, samples] recorded noises from any place on, slower or faster, repeated as needed."""
         if not self.noise_spans:
             return self.chance.normal(count, samples) * 0.1
         spans = sent(np.array(self.rng.choices(self.noise_spans, k=count)), self.chance.device)
         offset = (self.chance.uniform(0, 1, count) * spans[:, 1]).long()
-        places = (torch.arange(samples, device=self.chance.device) + offset[:, None]) % spans[:, 1:2] + spans[:, 0:1]
+        steps = torch.arange(samples, device=self.chance.device) * 2 ** self.chance.uniform(-0.6, 0.6, count, 1)
+        places = (steps.long() + offset[:, None]) % spans[:, 1:2] + spans[:, 0:1]
         return self.noises.samples[places].float() / 32768
 
 
