@@ -114,10 +114,9 @@ def room(chance: Chance, batch: int, length: int) -> Tensor:
     return tail
 
 
-def coloured(sound: Tensor, chance: Chance) -> Tensor:
-    """[batch, samples] through a random equalizer each."""
-    spectrum = torch.fft.rfft(sound)
-    return torch.fft.irfft(spectrum * decibels(curve(6 * chance.normal(len(sound), 9), spectrum.shape[1])), n=sound.shape[1])
+def coloured(spectrum: Tensor, chance: Chance) -> Tensor:
+    """[batch, bins] through a random equalizer each."""
+    return spectrum * decibels(curve(6 * chance.normal(len(spectrum), 9), spectrum.shape[1]))
 
 
 def augment(clean: Tensor, noise: Tensor, chance: Chance, strength: float) -> Tensor:
@@ -139,7 +138,7 @@ def augment(clean: Tensor, noise: Tensor, chance: Chance, strength: float) -> Te
     # Recorded noise or hiss, each of its own colour.
     hiss = chance.below(0.3, batch, 1)
     disturbance = torch.fft.rfft(torch.where(hiss, chance.normal(batch, samples), noise))
-    disturbance = disturbance * decibels(curve(6 * chance.normal(batch, 9), bins))
+    disturbance = coloured(disturbance, chance)
     ratio = sound.abs().square().mean(1, keepdim=True) / disturbance.abs().square().mean(1, keepdim=True).clamp(min=1e-12)
     level = ratio.sqrt() * decibels(-chance.uniform(4, 40, batch, 1))
     sound = torch.where(some(0.6), sound + level * disturbance, sound)

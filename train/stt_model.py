@@ -162,10 +162,13 @@ class Decoder(nn.Module):
         self.layer_norm = nn.LayerNorm(c.d_model)
 
     def forward(self, tokens: Tensor, audio: Tensor) -> Tensor:  # [batch, length] -> logits [batch, length, vocab]
+        return self.logits(self.state(tokens, audio))
+
+    def state(self, tokens: Tensor, audio: Tensor) -> Tensor:  # what leaves the last layer: [batch, length, d]
         x = self.embedded(tokens)
         for layer in self.layers:
             x = layer(x, audio)
-        return self.logits(x)
+        return x
 
     def embedded(self, tokens: Tensor) -> Tensor:
         return self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]

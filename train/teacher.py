@@ -28,7 +28,7 @@ class Teacher:
             raise SystemExit(f"{folder} does not know the piece {names[ids.index(None)]!r}: tokens.py --of {folder / 'tokenizer.json'}")
         ids += range(first_time, first_time + tokens.size - tokens.timestamp_begin)
         embedding = self.model.decoder.embed_tokens
-        self.all_pieces, self.ids = embedding.weight.detach(), torch.tensor(ids[: tokens.end + 1], device=device)
+        self.all_pieces, self.ids = embedding.weight, torch.tensor(ids[: tokens.end + 1], device=device)
         embedding.weight = nn.Parameter(embedding.weight[torch.tensor(ids, device=device)], requires_grad=False)  # from here on it counts as the pupil does
         self.dtype = dtype
         self.states: list[Tensor] = []
@@ -112,11 +112,7 @@ class Teacher:
     def expected(self, tokens: Tensor) -> Tensor:
         """[batch, length, text pieces and the end]: how likely the teacher holds each to come next in what listening() heard last. Where it
         would say a piece that the pupil does not have, little is left for these, and nothing is to be learned."""
-        decoder = self.model.decoder
-        state = decoder.embedded(tokens)
-        for layer in decoder.layers:
-            state = layer(state, self.states[-1])
-        return self.likely(state)
+        return self.likely(self.model.decoder.state(tokens, self.states[-1]))
 
     def likely(self, state: Tensor) -> Tensor:
         """Of what leaves the decoder's last layer, the same."""

@@ -234,7 +234,7 @@ class WindowSource:
         # Windows without speech: noise alone, as loud as it likes.
         speechless = sent(np.array([not window.pieces for window in windows]), device)[:, None]
         alone = torch.where(self.chance.below(0.7, count, 1), self.noise(count, samples), 0.2 * self.chance.normal(count, samples))
-        alone = torch.where(self.chance.below(0.5, count, 1), features.coloured(alone, self.chance), alone)
+        alone = torch.where(self.chance.below(0.5, count, 1), torch.fft.irfft(features.coloured(torch.fft.rfft(alone), self.chance), n=samples), alone)
         alone = alone * self.chance.below(0.9, count, 1)
         heard = torch.where(speechless, alone, heard)
         ends = sent(np.array([window.sound_end for window in windows]), device)[:, None]
