@@ -63,7 +63,7 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--plain", type=float, default=0.12, help="share of the time at the beginning without masks and dropout")
     arguments.add_argument("--rounded", type=float, default=0.85, help="share of the time after which it computes with weights in four bits")
     arguments.add_argument("--strength", type=float, default=1.0, help="of noise, rooms and telephones")
-    arguments.add_argument("--dropout", type=float, default=0.1)
+    arguments.add_argument("--dropout", type=float, default=0.1, help="without a teacher")
     arguments.add_argument("--token-noise", type=float, default=0.08, help="share of the decoder's past that is replaced at random")
     arguments.add_argument("--hours", type=float, default=30, help="room for sound in memory: 115 MB an hour")
     arguments.add_argument("--save-minutes", type=float, default=10)
