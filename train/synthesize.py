@@ -82,7 +82,7 @@ PROGRAMS = {"espeak": "espeak-ng", "flite": "flite", "festival": "text2wave"}
 
 def any_voice(rng: random.Random, engines: list[str]) -> tuple[str, str]:
     """Of flite's (its statistical voices most), espeak's (half of them those that measure, half in any accent), festival's."""
-    engine = rng.choices(engines, [{"espeak": 0.5, "flite": 0.46, "festival": 0.04}[engine] for engine in engines])[0]
+    engine = rng.choices(engines, [{"espeak": 0.7, "flite": 0.26, "festival": 0.04}[engine] for engine in engines])[0]
     if engine == "espeak":
         if rng.random() < 0.5:
             return engine, rng.choice(ESPEAK)
@@ -93,7 +93,7 @@ def any_voice(rng: random.Random, engines: list[str]) -> tuple[str, str]:
 
 
 def plan(options: argparse.Namespace) -> dict[str, list[tuple[str, str, str]]]:
-    """Shard prefix -> (engine, voice, text): sentences of our own, LJ Speech's, and those of books, each once."""
+    """Shard prefix -> (engine, voice, text): sentences of our own, LJ Speech's, and those of books. Ours and those of books once each."""
     rng = random.Random(options.seed)
     lj = [text for name, text in sentences.lj_sentences(options.corpus).items() if not sentences.held_out(name)]
     engines = [engine for engine, program in PROGRAMS.items() if shutil.which(program)]
@@ -101,7 +101,7 @@ def plan(options: argparse.Namespace) -> dict[str, list[tuple[str, str, str]]]:
         print("not installed, left out:", *sorted(missing))
     measured = commands_sentences(options.corpus) | set(held_out_own(options.corpus))
     book = sentences.without_runs_of(sentences.book_sentences(options.books), sentences.measured_texts(options.corpus))
-    rng.shuffle(lj)
+    lj = [text for _ in range(options.lj_times) for text in rng.sample(lj, len(lj))]
     rng.shuffle(book)
 
     def spoken(texts: list[str]) -> list[tuple[str, str, str]]:
@@ -177,6 +177,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True)
     arguments.add_argument("--books", type=Path, help="folder of plain texts, one book a file (Project Gutenberg's)")
     arguments.add_argument("--own", type=int, default=20000, help="sentences of our own")
+    arguments.add_argument("--lj-times", type=int, default=1, help="how often each sentence of LJ Speech is spoken, each time by any voice")
     arguments.add_argument("--per-shard", type=int, default=250)
     arguments.add_argument("--processes", type=int, default=1)
     arguments.add_argument("--seed", type=int, default=6)

@@ -33,18 +33,18 @@ class Teacher:
         self.dtype = dtype
         self.states: list[Tensor] = []
 
-    def listening(self, pupil: Encoder, mel: Tensor, led: int, apart: bool) -> tuple[dict[str, Tensor], Tensor]:
+    def listening(self, pupil: Encoder, mel: Tensor, led: int, apart: bool, trust: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
         """How far every part of the pupil's encoder (the convolutions, each attention, each transformation) is from that part of the
         teacher's, and what the pupil makes of the sound in the end. In the first `led` windows each part gets what the teacher's part
         gets, so that none waits for those below it; in the others what the pupil has made so far, so that it learns to make good what
         is wrong there. apart: no gradient flows from a part to those below it, and attention maps are compared too (Jiao et al. 2020), in
-        a quarter of the windows; through several layers their gradient would drown the others. self.states becomes what goes into the
-        teacher's layers and what comes out of the last."""
+        a quarter of the windows; through several layers their gradient would drown the others. trust: [batch], the
+        weight of each window, 1 if not given. self.states becomes what goes into the teacher's layers and what comes out of the last."""
         encoder, maps = self.model.encoder, max(1, len(mel) // 4)
         state = encoder.stem(mel.to(self.dtype))
         self.states = [state]
         own = pupil.stem(mel)
-        found = {"stem": distance(own, state)}
+        found = {"stem": distance(own, state, trust)}
         for i, (part, theirs) in enumerate(zip(pupil.layers, encoder.layers)):
             own = given(state, own, led, apart)
             hears, heard = theirs.self_attn_layer_norm(state), part.self_attn_layer_norm(own)
@@ -56,15 +56,15 @@ class Teacher:
                 made = theirs.self_attn(hears)
                 seen = part.self_attn(heard)
             own, after = own + seen, state + made
-            found[f"attention{i}"] = distance(own, after)
+            found[f"attention{i}"] = distance(own, after, trust)
             state = after + theirs.transformed(after)
             own = given(after, own, led, apart)
             own = own + part.transformed(own)
-            found[f"transformed{i}"] = distance(own, state)
+            found[f"transformed{i}"] = distance(own, state, trust)
             self.states.append(state)
         own = pupil.layer_norm(given(state, own, led, apart))
         self.states[-1] = encoder.layer_norm(state)
-        found["end"] = distance(own, self.states[-1])
+        found["end"] = distance(own, self.states[-1], trust)
         if 0 < led < len(mel):
             found["end_alone"] = distance(own[led:], self.states[-1][led:])
         return found, own
@@ -126,12 +126,13 @@ def given(teachers: Tensor, own: Tensor, led: int, apart: bool) -> Tensor:
     return torch.cat([teachers[:led], own[led:]]) if led else own
 
 
-def distance(seen: Tensor, wanted: Tensor) -> Tensor:
+def distance(seen: Tensor, wanted: Tensor, trust: Tensor | None = None) -> Tensor:
     """[batch, length, d], both: mean square of what differs, each channel in units of its deviation. About 1 for who knows only
-    the mean."""
+    the mean. trust: [batch], the weight of each row."""
     deviation = wanted[:, :: 1 + wanted.shape[1] // 200].float().std((0, 1))  # some hundred positions tell it well enough
     scale = (deviation + 0.1 * deviation.mean() + 1e-5).reciprocal().to(seen.dtype)
-    return ((seen - wanted) * scale).square().mean(dtype=torch.float32)
+    squares = ((seen - wanted) * scale).square().mean((1, 2), dtype=torch.float32)
+    return (squares if trust is None else squares * trust).mean()
 
 
 def unlike(expected: Tensor, log_probs: Tensor) -> Tensor:

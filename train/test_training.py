@@ -194,6 +194,12 @@ class Training(unittest.TestCase):
         self.assertGreater(read["expected"].item(), same[0].item())
         sum([*found.values(), *read.values()]).backward()
         self.assertTrue(all(p.grad.abs().sum() > 0 for p in pupil.parameters() if p.requires_grad))
+        # In whom nobody trusts, nobody is taught by; of two windows, each counts by its trust.
+        whole = wise.listening(pupil.encoder, mel, 0, False)[0]
+        shares = [wise.listening(pupil.encoder, mel, 0, False, trust)[0] for trust in (torch.tensor([0.5, 0, 1, 0]), torch.tensor([0.5, 1, 0, 1]), torch.zeros(4))]
+        for name, loss in whole.items():
+            self.assertAlmostEqual(loss.item(), shares[0][name].item() + shares[1][name].item(), places=4)
+            self.assertEqual(shares[2][name].item(), 0)
         # Apart, what the last layer makes teaches nobody below it.
         pupil.zero_grad()
         wise.listening(pupil.encoder, mel, 0, True)[0]["end"].backward()

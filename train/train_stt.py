@@ -49,7 +49,8 @@ def parse_options() -> argparse.Namespace:
     arguments.add_argument("--apart", type=float, default=0.7, help="share of the time at the beginning in which the teacher teaches part by part")
     arguments.add_argument("--replay", type=int, default=4, help="remembered windows that the decoder learns from for each new one, at first")
     arguments.add_argument("--led", type=float, default=0.4, help="share of the windows in which a part gets what the teacher's part gets")
-    arguments.add_argument("--said", type=float, default=0.3, help="what the encoder gets of the text's gradient, once all learns together")
+    arguments.add_argument("--said", type=float, default=0.3, help="what the encoder gets of the text's gradient where the teacher is trusted, once all learns together")
+    arguments.add_argument("--trust", type=float, default=0.1, help="in the teacher where a synthesizer speaks, once all learns together")
     arguments.add_argument("--d-model", type=int, default=384)
     arguments.add_argument("--encoder-layers", type=int, default=4)
     arguments.add_argument("--decoder-layers", type=int, default=4)
@@ -207,7 +208,7 @@ class Trainer:
         optimizers = [Muon(matrices, self.options.lr),
                       torch.optim.AdamW(others, self.options.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=self.device == "cuda")]
         if self.state:
-            for optimizer, state in zip(optimizers, self.state["optimizers"]):
+            for optimizer, state in zip(optimizers, self.state.get("optimizers", [])):  # weights may travel alone
                 optimizer.load_state_dict(state)
         return optimizers
 
@@ -243,12 +244,15 @@ class Trainer:
 
     def taught_together(self, batch: Batch, mel: Tensor) -> dict[str, Tensor]:
         """What was said, what the teacher expects to be said, and how its encoder hears it. Without any text in the batch the first two are 0."""
-        found, audio = self.teacher.listening(self.fast["stt"].encoder, mel, 0, apart=False)
-        heard = audio.detach() + self.options.said * (audio - audio.detach())
+        trust = torch.where(batch.synthetic, self.options.trust, 1.0)
+        found, audio = self.teacher.listening(self.fast["stt"].encoder, mel, 0, apart=False, trust=trust)
+        from_text = (1 - trust * (1 - self.options.said)).to(audio.dtype)[:, None, None]
+        heard = audio.detach() + from_text * (audio - audio.detach())
         log_probs, asked = self.read(heard, batch.tokens).log_softmax(-1), batch.targets != IGNORED
         count = asked.sum().clamp(min=1)
         found["said"] = F.nll_loss(log_probs.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum") / count
-        found["expected"] = 0.5 * torch.where(asked, unlike(self.teacher.expected(batch.tokens), log_probs), 0).sum() / count
+        expected = torch.where(asked, unlike(self.teacher.expected(batch.tokens), log_probs), 0)
+        found["expected"] = 0.5 * (trust[:, None] * expected).sum() / count
         return found
 
     def taught_apart(self, batch: Batch, mel: Tensor) -> dict[str, Tensor]:

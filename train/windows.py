@@ -33,6 +33,10 @@ class Mix:
     share: float
     speed: float
 
+    @property
+    def synthetic(self) -> bool:
+        return all(prefix.startswith("synth_") for prefix in self.prefixes)
+
 
 MIXES = [Mix("own", ["synth_own"], 0.1, 0.06), Mix("book", ["synth_lj", "synth_book"], 0.2, 0.08), Mix("neural", ["synth_neural"], 0.25, 0.14),
          Mix("human", ["human_librispeech", "human_251", "human_lj", "human_pm", "human_more", "human_told"], 0.38, 0.14),
@@ -112,6 +116,7 @@ class Window:
     into: list[int]         # prompt and tokens into the decoder
     out: list[int]          # what comes out of it; IGNORED where nothing is to be learned
     letters: list[int]      # for CTC
+    synthetic: bool = False  # a synthesizer speaks
 
 
 @dataclasses.dataclass
@@ -122,6 +127,7 @@ class Batch:
     targets: Tensor         # [batch, length], out of it; IGNORED beyond the end
     letters: Tensor         # [batch, letters], for CTC
     letter_counts: list[int]
+    synthetic: Tensor       # [batch], bool
 
 
 class WindowSource:
@@ -208,7 +214,7 @@ class WindowSource:
         if rng.random() < 0.1:  # a prompt: text that is to be carried on, and says nothing about this sound
             before = [t.previous, *rng.choice(pool.utterances).tokens[-100:]]
             into, out = before + into, [IGNORED] * len(before) + out
-        return Window(pieces, sound_end, into[:LENGTH], out[:LENGTH], spoken)
+        return Window(pieces, sound_end, into[:LENGTH], out[:LENGTH], spoken, pool.mix.synthetic)
 
     def empty(self, samples: int) -> Window:
         """Noise or silence: <|nospeech|>, and where that is forbidden, <|0.00|> and the end."""
@@ -240,7 +246,8 @@ class WindowSource:
         ends = sent(np.array([window.sound_end for window in windows]), device)[:, None]
         within = torch.arange(samples, device=device) < ends
         gain = within * 10 ** self.chance.uniform(-1.7, 0, count, 1)
-        return Batch(heard * gain, clean * within, tokens, targets, letter_rows, [len(window.letters) for window in windows])
+        return Batch(heard * gain, clean * within, tokens, targets, letter_rows, [len(window.letters) for window in windows],
+                     sent(np.array([window.synthetic for window in windows]), device))
 
     def assemble(self, windows: list[Window], samples: int) -> Tensor:
         """[batch, samples]: the pieces at their places, nothing in between."""
