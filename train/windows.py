@@ -122,7 +122,6 @@ class Window:
 @dataclasses.dataclass
 class Batch:
     samples: Tensor         # [batch, samples], augmented
-    clean: Tensor           # [batch, samples], the same speech before that
     tokens: Tensor          # [batch, length], into the decoder
     targets: Tensor         # [batch, length], out of it; IGNORED beyond the end
     letters: Tensor         # [batch, letters], for CTC
@@ -246,7 +245,7 @@ class WindowSource:
         ends = sent(np.array([window.sound_end for window in windows]), device)[:, None]
         within = torch.arange(samples, device=device) < ends
         gain = within * 10 ** self.chance.uniform(-1.7, 0, count, 1)
-        return Batch(heard * gain, clean * within, tokens, targets, letter_rows, [len(window.letters) for window in windows],
+        return Batch(heard * gain, tokens, targets, letter_rows, [len(window.letters) for window in windows],
                      sent(np.array([window.synthetic for window in windows]), device))
 
     def assemble(self, windows: list[Window], samples: int) -> Tensor:
