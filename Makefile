@@ -22,7 +22,7 @@ LIBRARY_FOLDERS = $(wildcard base nn text stage dsp encoder decoder vocoder pipe
 FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
 
 .NOTPARALLEL:
-.PHONY: all build demo test check check-asan check-tsan check-fuzz check-format check-tidy bench fuzz format install setup \
+.PHONY: all build programs demo test check check-asan check-tsan check-fuzz check-format check-tidy bench fuzz format install setup \
   setup-check setup-bench clean help
 
 all: build
@@ -30,7 +30,8 @@ all: build
 help:
 	@echo 'make demo                  set up, build, transcribe a sample, and speak a sentence'
 	@echo 'make test                  set up, build, and run every test'
-	@echo 'make build                 $(BUILD)/transcribe and $(BUILD)/parley'
+	@echo 'make programs              $(BUILD)/transcribe, $(BUILD)/speak and $(BUILD)/parley'
+	@echo 'make build                 the programs, the tests and the benchmarks'
 	@echo 'make install PREFIX=DIR    programs, library and CMake package  [$(PREFIX)]'
 	@echo 'make check                 formatting, brief fuzzing, the tests under sanitizers; CI: make check && make test'
 	@echo 'make check-tidy            clang-tidy on all sources (minutes)'
@@ -70,10 +71,13 @@ $(BUILD)/build.ninja: CMakePresets.json | setup
 build: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) --parallel $(JOBS)
 
+programs: setup $(BUILD)/build.ninja
+	cmake --build $(BUILD) --parallel $(JOBS) --target transcribe speak parley
+
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure
 
-demo: build
+demo: programs
 	$(BUILD)/transcribe -m data/models/parley-mini-en data/audio/sample.flac
 	@mkdir -p $(BUILD)/demo
 	$(BUILD)/speak -m data/models/parley-mini-voice -o $(BUILD)/demo/spoken.wav 'Good morning. It is 7:30, and the coffee costs $$2.50.'
