@@ -123,10 +123,12 @@ void add_audio_options(CLI::App& app, TranscribeArguments& a) {
   add_choice<Strategy>(app, "--strategy", a.options.strategy,
                        {{"windows", Strategy::kWindows}, {"sequential", Strategy::kSequential}},
                        "Cut at silences, or as published");
-  add_choice<VadKind>(
-      app, "--vad", a.options.vad,
-      {{"webrtc", VadKind::kWebrtc}, {"silero", VadKind::kSilero}, {"off", VadKind::kOff}},
-      "Finds speech, for windows");
+  add_choice<VadKind>(app, "--vad", a.options.vad,
+                      {{"auto", VadKind::kAuto},
+                       {"silero", VadKind::kSilero},
+                       {"webrtc", VadKind::kWebrtc},
+                       {"off", VadKind::kOff}},
+                      "Finds speech, for windows; auto: silero");
   add_number(app, "--endpoint-silence", a.options.endpoint_silence, 0.1, 3600.0,
              "Seconds that end a window");
   add_text(

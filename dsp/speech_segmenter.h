@@ -3,29 +3,23 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
+#include <deque>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "dsp/silero_vad.h"
+#include "dsp/frame_classifier.h"
 #include "dsp/vad.h"
 #include "dsp/window_planner.h"
 
 namespace parley::dsp {
 
-// Decides frame by frame, in order, whether there is speech in it.
-struct FrameClassifier {
-  int frame_samples = WebrtcVad::kFrame;
-  std::function<bool(std::span<const float> frame)> is_speech;
+// Speech that was found, and how sure the detector was at its surest frame.
+struct SpeechSpan {
+  Span span;
+  float peak = 0;  // probability
+  bool operator==(const SpeechSpan&) const = default;
 };
-FrameClassifier webrtc_classifier(
-    WebrtcVad::Sensitivity sensitivity = WebrtcVad::Sensitivity::kModerate);
-// Speech begins at a frame with a probability of `threshold` and lasts while they are above 0.15
-// less (get_speech_timestamps of silero-vad).
-FrameClassifier silero_classifier(std::shared_ptr<const SileroModel> model, float threshold = 0.5f);
-FrameClassifier everything_is_speech();  // --vad off
 
 struct SegmenterOptions {
   SpeechDetectorOptions detector;
@@ -41,17 +35,27 @@ class SpeechSegmenter {
   void finish();
 
   std::optional<Window> next_window() { return planner_.next_window(); }
-  std::optional<Skipped> next_skipped() { return planner_.next_skipped(); }
+  std::optional<Span> next_skipped() { return planner_.next_skipped(); }
+  // The speech that was found in [start, end), which must not reach beyond the last window.
+  std::vector<SpeechSpan> speech_in(int64_t start, int64_t end) const;
+  // Nobody asks for speech before this sample any more.
+  void forget_before(int64_t sample);
   const WindowPlanner& planner() const { return planner_; }
   int64_t position() const { return position_; }  // samples pushed
   bool at_frame_end() const { return frame_.empty(); }
 
  private:
+  void classify();
   void plan();
+  float peak_in(const Span& span) const;
 
   FrameClassifier classifier_;
   SpeechDetector detector_;
   WindowPlanner planner_;
+  std::deque<Span> speech_;          // in order, apart from each other
+  std::deque<float> probabilities_;  // of frames first_probability_, ...
+  int64_t first_probability_ = 0;
+  bool in_speech_ = false;
   std::vector<float> frame_;  // the unfinished frame
   int64_t position_ = 0;
 };

@@ -60,6 +60,7 @@ class SpeechDetector {
   void finish(int64_t total_samples);  // the stream ends here: within the last frame, or at its end
   std::optional<SpeechRun>
   next();  // the next run, or its continuation (same kind), as far as known
+  int64_t taken() const { return taken_; }  // where that begins
 
  private:
   void emit(bool speech, int64_t end);

@@ -139,9 +139,9 @@ std::optional<Window> WindowPlanner::next_window() {
   return window;
 }
 
-std::optional<Skipped> WindowPlanner::next_skipped() {
+std::optional<Span> WindowPlanner::next_skipped() {
   if (skipped_.empty()) return std::nullopt;
-  const Skipped skipped = skipped_.front();
+  const Span skipped = skipped_.front();
   skipped_.pop_front();
   return skipped;
 }

@@ -20,6 +20,13 @@ enum class WindowEnd {
 std::string_view name_of(WindowEnd end);
 
 // Samples [start, end) of the stream.
+struct Span {
+  int64_t start = 0;
+  int64_t end = 0;
+  bool operator==(const Span&) const = default;
+};
+
+// What is decoded at once, and why it ends.
 struct Window {
   int64_t start = 0;
   int64_t end = 0;
@@ -27,13 +34,6 @@ struct Window {
       false;  // starts before the previous window ends: the stitcher joins the two
   WindowEnd reason = WindowEnd::kEndOfInput;
   bool operator==(const Window&) const = default;
-};
-
-// Samples [start, end) that no window covers because there is no speech.
-struct Skipped {
-  int64_t start = 0;
-  int64_t end = 0;
-  bool operator==(const Skipped&) const = default;
 };
 
 struct PlannerOptions {
@@ -63,8 +63,8 @@ class WindowPlanner {
   // did.
   void finish();
 
-  std::optional<Window> next_window();    // windows in order of start and of end
-  std::optional<Skipped> next_skipped();  // skipped spans in order
+  std::optional<Window> next_window();  // windows in order of start and of end
+  std::optional<Span> next_skipped();   // what no window covers because there is no speech, in order
 
   // Start of the window that is open now, for partial results.
   std::optional<int64_t> open_window() const;
@@ -101,7 +101,7 @@ class WindowPlanner {
   Silence longest_;            // of the open window, within its last 10 s
   bool overlap_next_ = false;  // the last window was cut in speech
   std::deque<Window> windows_;
-  std::deque<Skipped> skipped_;
+  std::deque<Span> skipped_;
 };
 
 }  // namespace parley::dsp

@@ -160,8 +160,7 @@ class LiveSession::Work {
     switch (task.kind) {
       case LiveTask::Kind::kWindow:
         unsettled_.push_back({task.source.window.reason, task.arrived});
-        submit(text_.add(ctx_, task.source.window, encode(task.source)));
-        ++timings_.windows;
+        hear(std::move(task.source));
         break;
       case LiveTask::Kind::kSettle:
         while (!search_.idle()) decode_step();
@@ -175,21 +174,31 @@ class LiveSession::Work {
     }
   }
 
-  std::shared_ptr<const decoder::CrossState> encode(const SourceWindow& source) {
-    const Stopwatch watch(timings_.encoder);
-    return listen(ctx_, *model_, source.mel);
+  void hear(SourceWindow source) {
+    auto cross = encode(source.mel);
+    submit(text_.add(ctx_, std::move(source), std::move(cross)));
   }
 
-  void submit(int64_t window) { in_search_[search_.submit(text_.task(window))] = window; }
+  std::shared_ptr<const decoder::CrossState> encode(std::span<const float> mel) {
+    const Stopwatch watch(timings_.encoder);
+    ++timings_.windows;
+    return listen(ctx_, *model_, mel);
+  }
+
+  void submit(int64_t part) { in_search_[search_.submit(text_.task(part))] = part; }
 
   void decode_step() {
     {
       const Stopwatch watch(timings_.decoder);
       for (auto& [task, result] : search_.step(ctx_)) {
-        const int64_t window = in_search_.at(task);
+        const int64_t part = in_search_.at(task);
         in_search_.erase(task);
         timings_.tokens += static_cast<int64_t>(result.tokens.size());
-        if (!text_.take(ctx_, window, std::move(result))) submit(window);
+        if (!text_.take(ctx_, part, std::move(result))) submit(part);
+        while (const auto again = text_.next_again()) {
+          text_.set_cross(again->part, encode(again->mel));
+          submit(again->part);
+        }
       }
     }
     const Stopwatch watch(timings_.stitch);
@@ -259,7 +268,7 @@ class LiveSession::Work {
   const DecodePolicy policy_;
   WindowedTranscript text_;
   decoder::Search search_;
-  std::map<int64_t, int64_t> in_search_;  // task, window
+  std::map<int64_t, int64_t> in_search_;  // task, part of a window
   LivePartials partials_;
   std::deque<Unsettled> unsettled_;
   std::vector<Segment> final_;  // of the window whose text is becoming final

@@ -52,12 +52,16 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
   }
   if (cuts.empty()) {
     double end = length;
+    window.open_end = true;
     for (size_t i = count; i-- > 0;) {
       if (!is_timestamp(i)) continue;
-      if (tokens[i] != first) end = seconds(tokens[i]);
+      window.open_end = tokens[i] == first;
+      if (!window.open_end) end = seconds(tokens[i]);
       break;
     }
-    add(0, end, 0, count);
+    // As published such a text begins with the window, whatever the model says.
+    const bool told = unfinished == Unfinished::kKeep && count > 0 && is_timestamp(0);
+    add(told ? std::min(seconds(tokens[0]), end) : 0, end, 0, count);
     return window;
   }
   const size_t last_pair = cuts.back();
@@ -69,8 +73,8 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
   }
   if (!single_ending) {
     window.advance = seconds(tokens[last_pair - 1]);
-    if (unfinished == Unfinished::kKeep && begin < count)
-      add(seconds(tokens[begin]), length, begin, count);
+    window.open_end = unfinished == Unfinished::kKeep && begin < count;
+    if (window.open_end) add(seconds(tokens[begin]), length, begin, count);
   }
   return window;
 }

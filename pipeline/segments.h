@@ -19,10 +19,13 @@ struct WindowSegments {
   double advance = 0;
   // The window ends with text and one timestamp: no speech follows it.
   bool speech_ended = false;
+  // The model did not say when the last segment ends: its end is the window's.
+  bool open_end = false;
 };
 
 // What becomes of text that no closing timestamp follows a pair of timestamps for: the sequential
-// strategy hears it again in its next window, the windows strategy keeps it, of a loop one copy.
+// strategy hears it again in its next window, the windows strategy keeps it, of a loop one copy. A
+// text without such pairs begins with the window for the one, where the model says for the other.
 enum class Unfinished { kDrop, kKeep };
 
 // Cuts at pairs of timestamps; all segments, also those that drop_empty() drops. start: of the

@@ -24,14 +24,19 @@ enum class Strategy {
   kSequential,  // the published algorithm: one window after another, each starting where the last
                 // timestamp was
 };
-enum class VadKind { kWebrtc, kSilero, kOff };
+enum class VadKind {
+  kAuto,  // Silero's when its model is given, else WebRTC's
+  kSilero,
+  kWebrtc,
+  kOff,  // everything is speech
+};
 enum class Task { kTranscribe, kTranslate };  // kTranslate: into English, by multilingual models
 
 // The defaults of openai/whisper's command line.
 struct TranscribeOptions {
   Strategy strategy = Strategy::kWindows;
-  VadKind vad = VadKind::kWebrtc;                            // windows only
-  std::shared_ptr<const dsp::SileroModel> silero = nullptr;  // of kSilero (pipeline/vad_model.h)
+  VadKind vad = VadKind::kAuto;                              // windows only
+  std::shared_ptr<const dsp::SileroModel> silero = nullptr;  // (pipeline/vad_model.h)
   double endpoint_silence = 3;  // seconds of silence that end a window; windows only
   std::string language = "";    // code; empty: detected from the first window with speech
   Task task = Task::kTranscribe;

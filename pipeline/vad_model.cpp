@@ -38,16 +38,12 @@ std::shared_ptr<const dsp::SileroModel> load_vad_model(const std::filesystem::pa
 }
 
 dsp::FrameClassifier frame_classifier(const TranscribeOptions& options) {
-  switch (options.vad) {
-    case VadKind::kWebrtc:
-      break;
-    case VadKind::kSilero:
-      if (!options.silero) throw Error("", "Silero's voice detector was asked for without a model");
-      return dsp::silero_classifier(options.silero);
-    case VadKind::kOff:
-      return dsp::everything_is_speech();
-  }
-  return dsp::webrtc_classifier();
+  if (options.vad == VadKind::kOff) return dsp::everything_is_speech();
+  if (options.vad == VadKind::kSilero && !options.silero)
+    throw Error("", "Silero's voice detector was asked for without a model");
+  return dsp::leveled(options.vad != VadKind::kWebrtc && options.silero
+                          ? dsp::silero_classifier(options.silero)
+                          : dsp::webrtc_classifier());
 }
 
 }  // namespace parley::pipeline

@@ -11,6 +11,7 @@ WindowCutter::WindowCutter(const dsp::LogMel& log_mel, int64_t frames,
                            const TranscribeOptions& options)
     : log_mel_(log_mel),
       frames_(frames),
+      detects_(options.vad != VadKind::kOff),
       segmenter_(frame_classifier(options),
                  {.detector = {}, .planner = {.endpoint_silence = options.endpoint_silence}}) {}
 
@@ -23,8 +24,15 @@ void WindowCutter::finish() { segmenter_.finish(); }
 
 std::optional<SourceWindow> WindowCutter::next() {
   const auto window = segmenter_.next_window();
-  if (window) return cut(*window);
+  if (window) {
+    SourceWindow out = cut(*window);
+    const auto samples = store_.view(window->start, window->end);
+    out.samples.assign(samples.begin(), samples.end());
+    if (detects_) out.speech = segmenter_.speech_in(window->start, window->end);
+    return out;
+  }
   store_.discard_before(planner().needed_from());
+  segmenter_.forget_before(planner().needed_from());
   return std::nullopt;
 }
 

@@ -16,6 +16,9 @@ namespace parley::pipeline {
 struct SourceWindow {
   dsp::Window window;
   std::vector<float> mel;  // [3000, n_mels], normalized
+  // What it takes to hear parts of it again:
+  std::vector<float> samples = {};           // [window.end - window.start]
+  std::vector<dsp::SpeechSpan> speech = {};  // that was found in it, in samples of the stream
 };
 
 // Holds the samples of the open window and of those that were not taken yet.
@@ -33,7 +36,7 @@ class WindowCutter {
 
   // The next window, in order of time. Its log-mel is computed here.
   std::optional<SourceWindow> next();
-  std::optional<dsp::Skipped> next_skipped() { return segmenter_.next_skipped(); }
+  std::optional<dsp::Span> next_skipped() { return segmenter_.next_skipped(); }
 
   const dsp::WindowPlanner& planner() const { return segmenter_.planner(); }
   int64_t position() const { return segmenter_.position(); }  // samples pushed
@@ -45,6 +48,7 @@ class WindowCutter {
 
   const dsp::LogMel& log_mel_;
   int64_t frames_;
+  bool detects_;  // speech; otherwise all is taken for speech, and nothing is known
   dsp::SpeechSegmenter segmenter_;
   dsp::SampleStore store_;
 };

@@ -31,7 +31,7 @@ class WindowSource {
   // Facts about the whole input: complete once ended().
   struct Summary {
     int64_t samples = 0;
-    std::vector<dsp::Skipped> skipped;
+    std::vector<dsp::Span> skipped;
     std::vector<std::string> notices;
     double decode_audio = 0;  // seconds spent
     double vad = 0;

@@ -1,11 +1,15 @@
 #include "pipeline/windowed_transcript.h"
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "pipeline/hallucinations.h"
+#include "pipeline/invented_text.h"
 #include "pipeline/overlap.h"
 #include "pipeline/segments.h"
+#include "pipeline/unheard.h"
 #include "pipeline/word_times.h"
 #include "text/utf8.h"
 
@@ -13,7 +17,26 @@ namespace parley::pipeline {
 
 namespace {
 
+// Parts of one window that are heard again: a model that gives a word at a time is not asked for
+// ever.
+constexpr int kMostAgain = 8;
+constexpr double kTimestampStep = 0.02;  // seconds
+
 double seconds(int64_t samples) { return static_cast<double>(samples) / dsp::kSampleRate; }
+int64_t samples(double seconds) { return std::llround(seconds * dsp::kSampleRate); }
+
+// The model may say times beyond the audio.
+void keep_inside(Segment& segment, double start, double end) {
+  segment.end = std::min(segment.end, end);
+  segment.start = std::clamp(segment.start, start, std::max(start, segment.end - kTimestampStep));
+}
+
+std::vector<dsp::Span> spans_of(const std::vector<Segment>& segments) {
+  std::vector<dsp::Span> spans;
+  for (const Segment& segment : segments)
+    spans.push_back({samples(segment.start), samples(segment.end)});
+  return spans;
+}
 
 }  // namespace
 
@@ -21,7 +44,7 @@ WindowedTranscript::WindowedTranscript(const SpeechModel& model, const Transcrib
                                        const TranscribeEvents& events, DecodePolicy policy)
     : model_(model), options_(options), events_(events), policy_(std::move(policy)) {}
 
-int64_t WindowedTranscript::add(nn::Context& ctx, const dsp::Window& window,
+int64_t WindowedTranscript::add(nn::Context& ctx, SourceWindow source,
                                 std::shared_ptr<const decoder::CrossState> cross) {
   if (policy_.needs_language()) {
     const auto languages =
@@ -29,64 +52,148 @@ int64_t WindowedTranscript::add(nn::Context& ctx, const dsp::Window& window,
     policy_.set_language(languages.at(0).code);
     transcript_.language_probability = languages.at(0).probability;
   }
-  const int64_t number = next_window_++;
-  windows_.emplace(number, Entry{.window = window, .cross = std::move(cross)});
-  return number;
+  const int64_t window = next_window_++;
+  const dsp::Span all{source.window.start, source.window.end};
+  source.mel = {};
+  windows_.emplace(window, Entry{.source = std::move(source), .parts = 1});
+  parts_.emplace(next_part_, Part{.window = window,
+                                  .span = all,
+                                  .key = static_cast<uint64_t>(window),
+                                  .cross = std::move(cross)});
+  return next_part_++;
 }
 
 decoder::DecodeTask WindowedTranscript::task(int64_t number) const {
-  const Entry& entry = windows_.at(number);
-  return policy_.task(entry.cross, policy_.initial_prompt(), entry.attempt,
-                      static_cast<uint64_t>(number));
+  const Part& part = parts_.at(number);
+  return policy_.task(part.cross, policy_.initial_prompt(), part.attempt, part.key);
 }
 
 bool WindowedTranscript::take(nn::Context& ctx, int64_t number, decoder::DecodeResult result) {
-  Entry& entry = windows_.at(number);
-  entry.result = std::move(result);
-  if (!policy_.accepts(entry.result) && entry.attempt + 1 < policy_.attempts()) {
-    ++entry.attempt;
+  Part& part = parts_.at(number);
+  if (!policy_.accepts(result) && part.attempt + 1 < policy_.attempts()) {
+    ++part.attempt;
     return false;
   }
-  take_text(ctx, entry);
+  const Part done = std::move(part);
+  parts_.erase(number);
+  Entry& entry = windows_.at(done.window);
+  take_text(ctx, done, entry, result);
+  --entry.parts;
   return true;
 }
 
-// The result is accepted: what follows needs its segments, and what the window sounded like only
-// for their words.
-void WindowedTranscript::take_text(nn::Context& ctx, Entry& entry) {
-  const double start = seconds(entry.window.start);
-  const double length = seconds(entry.window.end - entry.window.start);
-  if (!policy_.is_silence(entry.result)) {
-    entry.segments =
-        segment_window(model_.tokenizer, entry.result, start, length, Unfinished::kKeep).segments;
+// The result is accepted: what follows needs its segments, and what the part sounded like only for
+// their words.
+void WindowedTranscript::take_text(nn::Context& ctx, const Part& part, Entry& entry,
+                                   const decoder::DecodeResult& result) {
+  const double start = seconds(part.span.start);
+  const double end = seconds(part.span.end);
+  const bool silence = policy_.is_silence(result);
+  WindowSegments text;
+  if (!silence) {
+    text = segment_window(model_.tokenizer, result, start, end - start, Unfinished::kKeep);
+    drop_empty(text.segments);
+    for (Segment& segment : text.segments) keep_inside(segment, start, end);
   }
-  if (policy_.needs_words()) {
-    entry.aligned = decoder::align_words(ctx, model_.decoder, model_.tokenizer,
-                                         policy_.align_task(entry.cross, entry.segments, length));
+  std::vector<Segment>& segments = text.segments;
+  std::vector<std::vector<decoder::AlignedWord>> aligned(segments.size());
+  const bool ends_by_words = text.open_end && !entry.source.speech.empty();
+  if (!segments.empty() && (policy_.needs_words() || ends_by_words))
+    aligned = decoder::align_words(ctx, model_.decoder, model_.tokenizer,
+                                   policy_.align_task(part.cross, segments, end - start));
+  std::vector<dsp::Span> covered = spans_of(segments);
+  if (ends_by_words && !segments.empty() && !aligned.back().empty())
+    covered.back().end = samples(start + aligned.back().back().to);
+  if (!hear_again(part, entry, std::move(covered)) && segments.empty())
+    entry.rejected.push_back(
+        {start, end, policy_.text_of(result.tokens), silence ? "no_speech" : "unheard"});
+
+  const double shift = seconds(part.span.start - entry.source.window.start);
+  for (size_t i = 0; i < segments.size(); ++i) {
+    for (decoder::AlignedWord& word : aligned[i]) {
+      word.from += shift;
+      word.to += shift;
+    }
+    if (!policy_.needs_words()) aligned[i].clear();
+    const std::string_view before = i > 0 ? segments[i - 1].text : "";
+    const std::string_view invented =
+        why_invented(segments[i], entry.source.speech, before, options_.no_speech_threshold);
+    if (invented.empty()) {
+      entry.heard.push_back({segments[i], std::move(aligned[i])});
+    } else {
+      entry.rejected.push_back({segments[i].start, segments[i].end,
+                                std::string(text::strip(segments[i].text)), std::string(invented)});
+    }
   }
-  entry.cross.reset();
-  entry.done = true;
+}
+
+// What the detector heard in the part and its text does not cover becomes parts of their own, or is
+// reported. False: there is nothing.
+bool WindowedTranscript::hear_again(const Part& part, Entry& entry,
+                                    std::vector<dsp::Span> covered) {
+  const auto spans = unheard(part.span, entry.source.speech, std::move(covered));
+  for (const dsp::Span& span : spans) {
+    if (entry.again == kMostAgain) {
+      entry.rejected.push_back({seconds(span.start), seconds(span.end), "", "unheard"});
+      continue;
+    }
+    const uint64_t key =
+        static_cast<uint64_t>(++entry.again) << 32 | static_cast<uint64_t>(part.window);
+    parts_.emplace(next_part_, Part{.window = part.window, .span = span, .key = key});
+    again_.push_back(next_part_++);
+    ++entry.parts;
+  }
+  return !spans.empty();
+}
+
+std::optional<WindowedTranscript::Again> WindowedTranscript::next_again() {
+  if (again_.empty()) return std::nullopt;
+  const int64_t number = again_.front();
+  again_.pop_front();
+  const Part& part = parts_.at(number);
+  const SourceWindow& source = windows_.at(part.window).source;
+  const auto heard = std::span(source.samples)
+                         .subspan(static_cast<size_t>(part.span.start - source.window.start),
+                                  static_cast<size_t>(part.span.end - part.span.start));
+  const int64_t frames = model_.encoder.frames();
+  const int64_t n_mels = model_.encoder.n_mels();
+  Again again{number, part.span, std::vector<float>(static_cast<size_t>(frames * n_mels))};
+  model_.log_mel.window(heard, nn::Tensor(again.mel.data(), {frames, n_mels}, nn::DType::kF32));
+  return again;
+}
+
+void WindowedTranscript::set_cross(int64_t part, std::shared_ptr<const decoder::CrossState> cross) {
+  parts_.at(part).cross = std::move(cross);
 }
 
 // Takes over decoded windows in order of time.
 void WindowedTranscript::settle() {
-  while (!windows_.empty() && windows_.begin()->second.done) {
+  while (!windows_.empty() && windows_.begin()->second.parts == 0) {
     Entry entry = std::move(windows_.begin()->second);
     windows_.erase(windows_.begin());
-    const double start = seconds(entry.window.start);
-    const double end = seconds(entry.window.end);
-    std::vector<Segment> segments = std::move(entry.segments);
-    if (policy_.is_silence(entry.result))
-      reject(start, end, policy_.text_of(entry.result.tokens), "no_speech");
-    if (policy_.needs_words()) time_words(segments, std::move(entry.aligned), start, end);
+    const dsp::Window& window = entry.source.window;
+    const double start = seconds(window.start);
+    const double end = seconds(window.end);
+    std::stable_sort(entry.heard.begin(), entry.heard.end(),
+                     [](const HeardSegment& a, const HeardSegment& b) {
+                       return a.segment.start < b.segment.start;
+                     });
+    std::vector<Segment> segments;
+    std::vector<std::vector<decoder::AlignedWord>> aligned;
+    for (HeardSegment& heard : entry.heard) {
+      segments.push_back(std::move(heard.segment));
+      aligned.push_back(std::move(heard.words));
+    }
+    std::move(entry.rejected.begin(), entry.rejected.end(),
+              std::back_inserter(transcript_.rejected));
+    if (policy_.needs_words()) time_words(segments, std::move(aligned), start, end);
     drop_empty(segments);
-    for (Segment& segment : segments) segment.end = std::min(segment.end, end);
-    if (entry.window.overlaps_previous)
+    if (window.overlaps_previous)
       join_overlap(model_.tokenizer, policy_.language(), start, open_.end, open_.segments,
                    segments);
     flush();
     open_ = {std::move(segments), start, end, true};
-    if (entry.window.reason != dsp::WindowEnd::kFull) flush();
+    if (window.reason != dsp::WindowEnd::kFull) flush();
     if (events_.progress) events_.progress(end);
   }
 }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,22 +21,32 @@
 namespace parley::pipeline {
 
 // Takes windows as they are decoded, in any order; their text becomes final in order of time,
-// joined where windows overlap.
+// joined where windows overlap. Speech that the detector found in a window and that none of its
+// segments covers (the model ended its text early) is heard again by itself (pipeline/unheard.h); a
+// window is done when all its parts are, and what stays without text stands in `rejected`.
 class WindowedTranscript {
  public:
   // The model, the options and the events outlive it; the policy is made of the first two.
   WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
                      const TranscribeEvents& events, DecodePolicy policy);
 
-  // A window has been encoded; returns its number. Without a language in the options the first one
-  // decides it.
-  int64_t add(nn::Context& ctx, const dsp::Window& window,
+  // A window has been encoded; returns the number of its first part, which is all of it. Without a
+  // language in the options the first one decides it.
+  int64_t add(nn::Context& ctx, SourceWindow source,
               std::shared_ptr<const decoder::CrossState> cross);
-  // What to decode for a window now.
-  decoder::DecodeTask task(int64_t number) const;
-  // The result of that. True: it is good, and the window is done; false: task() says what to try
-  // next.
-  bool take(nn::Context& ctx, int64_t number, decoder::DecodeResult result);
+  // What to decode for a part now.
+  decoder::DecodeTask task(int64_t part) const;
+  // The result of that. True: it is good, and the part is done; false: task() says what to try
+  // next. Afterwards next_again() may have more to hear.
+  bool take(nn::Context& ctx, int64_t part, decoder::DecodeResult result);
+  // Speech to encode and decode again: its log-mel, and its number for task() and take().
+  struct Again {
+    int64_t part;
+    dsp::Span span;          // of the stream
+    std::vector<float> mel;  // [3000, n_mels], normalized
+  };
+  std::optional<Again> next_again();
+  void set_cross(int64_t part, std::shared_ptr<const decoder::CrossState> cross);
   // Makes text final as far as windows without a gap are done: that of a window that was cut in
   // speech when the next one is known, any other at once.
   void settle();
@@ -57,17 +69,28 @@ class WindowedTranscript {
   Transcript finish(const WindowSource::Summary& summary);
 
  private:
+  struct HeardSegment {
+    Segment segment;
+    std::vector<decoder::AlignedWord> words = {};  // when asked for; times from the window's start
+  };
   struct Entry {
-    dsp::Window window;
-    std::shared_ptr<const decoder::CrossState> cross;  // until the window is done
+    SourceWindow source;  // without its log-mel
+    int parts = 0;        // in work
+    int again = 0;        // parts heard again so far
+    std::vector<HeardSegment> heard = {};
+    std::vector<Rejected> rejected = {};
+  };
+  struct Part {
+    int64_t window;
+    dsp::Span span;  // of the stream
+    uint64_t key;    // of its random numbers
+    std::shared_ptr<const decoder::CrossState> cross = nullptr;
     int attempt = 0;
-    bool done = false;
-    decoder::DecodeResult result = {};
-    std::vector<Segment> segments = {};
-    std::vector<std::vector<decoder::AlignedWord>> aligned = {};  // words of each, when asked for
   };
 
-  void take_text(nn::Context& ctx, Entry& entry);
+  void take_text(nn::Context& ctx, const Part& part, Entry& entry,
+                 const decoder::DecodeResult& result);
+  bool hear_again(const Part& part, Entry& entry, std::vector<dsp::Span> covered);
   void time_words(std::vector<Segment>& segments,
                   std::vector<std::vector<decoder::AlignedWord>> aligned, double start, double end);
   void reject(double start, double end, std::string text, std::string reason);
@@ -77,7 +100,10 @@ class WindowedTranscript {
   const TranscribeEvents& events_;
   DecodePolicy policy_;
   int64_t next_window_ = 0;
+  int64_t next_part_ = 0;
   std::map<int64_t, Entry> windows_;  // by number: not settled yet
+  std::map<int64_t, Part> parts_;     // by number: in work
+  std::deque<int64_t> again_;         // parts that next_again() has not told of
   struct Open {                       // the last settled window: its end may still change
     std::vector<Segment> segments;
     double start;

@@ -51,11 +51,11 @@ class WindowsRun {
     WindowSource source;
     bool read = false;  // to its end
     std::exception_ptr error = nullptr;
-    int64_t in_work = 0;  // windows that are being decoded
+    int64_t in_work = 0;  // parts of windows that are being decoded
   };
   struct Task {
     File* file;
-    int64_t window;
+    int64_t part;  // of a window of it
   };
 
   // Windows of the newest input, then of those that follow it, as long as there is room.
@@ -102,31 +102,40 @@ class WindowsRun {
       file.read = file.source.ended();
       return false;
     }
-    ++timings_.windows;
-    submit(file, file.text.add(ctx_, item->window, encode(*item)));
+    auto cross = encode(item->mel);
+    submit(file, file.text.add(ctx_, std::move(*item), std::move(cross)));
     return true;
   }
 
-  std::shared_ptr<const decoder::CrossState> encode(const SourceWindow& item) {
+  std::shared_ptr<const decoder::CrossState> encode(std::span<const float> mel) {
     const Stopwatch watch(timings_.encoder);
-    return listen(ctx_, model_, item.mel);
+    ++timings_.windows;
+    return listen(ctx_, model_, mel);
   }
 
-  void submit(File& file, int64_t window) {
-    tasks_[search_.submit(file.text.task(window))] = {&file, window};
+  void submit(File& file, int64_t part) {
+    tasks_[search_.submit(file.text.task(part))] = {&file, part};
     ++file.in_work;
+  }
+
+  void take(File& file, int64_t part, decoder::DecodeResult result) {
+    if (!file.text.take(ctx_, part, std::move(result))) submit(file, part);
+    while (const auto again = file.text.next_again()) {
+      file.text.set_cross(again->part, encode(again->mel));
+      submit(file, again->part);
+    }
   }
 
   void decode_step() {
     const Stopwatch watch(timings_.decoder);
     for (auto& [number, result] : search_.step(ctx_)) {
-      const auto [file, window] = tasks_.at(number);
+      const auto [file, part] = tasks_.at(number);
       tasks_.erase(number);
       --file->in_work;
       timings_.tokens += static_cast<int64_t>(result.tokens.size());
       if (file->error) continue;
-      within(*file, [&, file = file, window = window, result = &result] {
-        if (!file->text.take(ctx_, window, std::move(*result))) submit(*file, window);
+      within(*file, [&, file = file, part = part, result = &result] {
+        take(*file, part, std::move(*result));
         return true;
       });
     }

@@ -14,7 +14,7 @@ namespace {
 
 struct Plan {
   std::vector<Window> windows;
-  std::vector<Skipped> skipped;
+  std::vector<Span> skipped;
   bool operator==(const Plan&) const = default;
 };
 
@@ -85,13 +85,13 @@ TEST(SpeechSegmenter, EverythingIsSpeechWithoutADetector) {
 TEST(SpeechSegmenter, SilenceIsSkipped) {
   const Plan plan = segment(std::vector<float>(100001), webrtc_classifier(), 1000);
   EXPECT_TRUE(plan.windows.empty());
-  EXPECT_EQ(plan.skipped, (std::vector<Skipped>{{0, 100001}}));
+  EXPECT_EQ(plan.skipped, (std::vector<Span>{{0, 100001}}));
 }
 
 TEST(SpeechSegmenter, StationaryNoiseIsMostlySkipped) {
   const Plan plan = segment(test::noise(480000, 0.01, 1), webrtc_classifier(), 1000);
   int64_t skipped = 0;
-  for (const Skipped& span : plan.skipped) skipped += span.end - span.start;
+  for (const Span& span : plan.skipped) skipped += span.end - span.start;
   EXPECT_GT(skipped, 300000);
 }
 
@@ -128,7 +128,7 @@ TEST(SpeechSegmenter, SpeechIsNotSkipped) {
     samples.resize(samples.size() + 80000);
     const std::vector<bool> loud = loud_frames(speech);
     int missed = 0;
-    for (const Skipped& span : segment(samples, webrtc_classifier(), 4000).skipped) {
+    for (const Span& span : segment(samples, webrtc_classifier(), 4000).skipped) {
       for (int64_t at = span.start; at < span.end; at += 160) {
         const int64_t frame = at / 160 - 500;
         missed += frame >= 0 && frame < static_cast<int64_t>(loud.size()) &&

@@ -21,7 +21,7 @@ struct Stretch {
 
 struct Plan {
   std::vector<Window> windows;
-  std::vector<Skipped> skipped;
+  std::vector<Span> skipped;
   bool operator==(const Plan&) const = default;
 };
 
@@ -61,7 +61,7 @@ std::ostream& operator<<(std::ostream& out, const Plan& plan) {
         << static_cast<double>(w.end) / kSecond << " " << name_of(w.reason)
         << (w.overlaps_previous ? " overlaps" : "");
   }
-  for (const Skipped& s : plan.skipped) {
+  for (const Span& s : plan.skipped) {
     out << "\n  skipped " << static_cast<double>(s.start) / kSecond << " - "
         << static_cast<double>(s.end) / kSecond;
   }
@@ -251,7 +251,7 @@ void check_speech_is_covered(const Plan& plan, const std::vector<Stretch>& runs)
     const int64_t start = at;
     at += samples(run.seconds);
     if (!run.speech || start == at) continue;
-    for (const Skipped& s : plan.skipped) {
+    for (const Span& s : plan.skipped) {
       ASSERT_TRUE(s.end <= start || s.start >= at)
           << "speech " << start << "-" << at << " skipped " << s.start << "-" << s.end;
     }
