@@ -51,17 +51,19 @@ WindowSegments segment_window(const text::Tokenizer& tokenizer, const decoder::D
     if (is_timestamp(i - 1) && is_timestamp(i)) cuts.push_back(i);
   }
   if (cuts.empty()) {
+    // As published such a text begins with the window, whatever the model says, and a time that
+    // it begins with may be taken for its end.
+    const bool begins = unfinished == Unfinished::kKeep && count > 0 && is_timestamp(0);
     double end = length;
     window.open_end = true;
-    for (size_t i = count; i-- > 0;) {
+    for (size_t i = count; i-- > (begins ? 1u : 0u);) {
       if (!is_timestamp(i)) continue;
       window.open_end = tokens[i] == first;
       if (!window.open_end) end = seconds(tokens[i]);
       break;
     }
-    // As published such a text begins with the window, whatever the model says.
-    const bool told = unfinished == Unfinished::kKeep && count > 0 && is_timestamp(0);
-    add(told ? std::min(seconds(tokens[0]), end) : 0, end, 0, count);
+    const double begin = begins ? seconds(tokens[0]) : 0;
+    add(begin < end ? begin : 0, end, 0, count);
     return window;
   }
   const size_t last_pair = cuts.back();

@@ -20,6 +20,10 @@ constexpr int64_t kMinPause = 3 * kSampleRate / 10;  // that is worth a cut
 constexpr int64_t kMinRun = 3 * kSampleRate / 10;
 constexpr int64_t kMinRest = 8 * kSampleRate / 10;
 
+// English has about 13 letters in a second of speech; other scripts take more bytes for fewer.
+constexpr double kFewestBytes = 8;
+constexpr double kShortest = 2;  // seconds of speech that are judged so
+
 int64_t length(const Span& span) { return span.end - span.start; }
 
 // What of [heard.start, heard.end) lies between the covered spans.
@@ -78,6 +82,16 @@ std::vector<Span> unheard(const Span& heard, std::span<const SpeechSpan> speech,
     again.push_back(found);
   }
   return again;
+}
+
+bool is_too_short(const Segment& segment, std::span<const SpeechSpan> speech) {
+  double spoken = 0;  // seconds
+  for (const auto& [run, peak] : speech) {
+    const double start = std::max(segment.start, static_cast<double>(run.start) / kSampleRate);
+    const double end = std::min(segment.end, static_cast<double>(run.end) / kSampleRate);
+    spoken += std::max(0.0, end - start);
+  }
+  return spoken >= kShortest && static_cast<double>(segment.text.size()) < kFewestBytes * spoken;
 }
 
 }  // namespace parley::pipeline

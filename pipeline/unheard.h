@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dsp/speech_segmenter.h"
+#include "pipeline/transcript.h"
 
 namespace parley::pipeline {
 
@@ -15,5 +16,9 @@ namespace parley::pipeline {
 // pause worth it, nothing: the same span again would give the same text.
 std::vector<dsp::Span> unheard(const dsp::Span& heard, std::span<const dsp::SpeechSpan> speech,
                                std::vector<dsp::Span> covered);
+
+// Less text than people say in the speech that was found within its time: the model's times cover
+// speech that its text does not. speech: in samples of the stream.
+bool is_too_short(const Segment& segment, std::span<const dsp::SpeechSpan> speech);
 
 }  // namespace parley::pipeline

@@ -21,6 +21,7 @@ namespace {
 // ever.
 constexpr int kMostAgain = 8;
 constexpr double kTimestampStep = 0.02;  // seconds
+constexpr double kLongestWord = 1;       // seconds
 
 double seconds(int64_t samples) { return static_cast<double>(samples) / dsp::kSampleRate; }
 int64_t samples(double seconds) { return std::llround(seconds * dsp::kSampleRate); }
@@ -29,6 +30,23 @@ int64_t samples(double seconds) { return std::llround(seconds * dsp::kSampleRate
 void keep_inside(Segment& segment, double start, double end) {
   segment.end = std::min(segment.end, end);
   segment.start = std::clamp(segment.start, start, std::max(start, segment.end - kTimestampStep));
+}
+
+// Which segments end where the model did not say, or take more time than their text can.
+std::vector<bool> untold(const WindowSegments& text, std::span<const dsp::SpeechSpan> speech) {
+  std::vector<bool> untold;
+  for (const Segment& segment : text.segments) untold.push_back(is_too_short(segment, speech));
+  if (text.open_end && !untold.empty() && !speech.empty()) untold.back() = true;
+  return untold;
+}
+
+// Words: of the segment, their times from `start` on.
+void end_with_words(Segment& segment, const std::vector<decoder::AlignedWord>& words,
+                    double start) {
+  if (words.empty()) return;
+  const decoder::AlignedWord& last = words.back();
+  const double end = start + std::min(last.to, last.from + kLongestWord);
+  segment.end = std::clamp(end, segment.start + kTimestampStep, segment.end);
 }
 
 std::vector<dsp::Span> spans_of(const std::vector<Segment>& segments) {
@@ -97,14 +115,15 @@ void WindowedTranscript::take_text(nn::Context& ctx, const Part& part, Entry& en
   }
   std::vector<Segment>& segments = text.segments;
   std::vector<std::vector<decoder::AlignedWord>> aligned(segments.size());
-  const bool ends_by_words = text.open_end && !entry.source.speech.empty();
-  if (!segments.empty() && (policy_.needs_words() || ends_by_words))
+  const std::vector<bool> doubtful = untold(text, entry.source.speech);
+  const bool doubts = std::find(doubtful.begin(), doubtful.end(), true) != doubtful.end();
+  if (!segments.empty() && (policy_.needs_words() || doubts))
     aligned = decoder::align_words(ctx, model_.decoder, model_.tokenizer,
                                    policy_.align_task(part.cross, segments, end - start));
-  std::vector<dsp::Span> covered = spans_of(segments);
-  if (ends_by_words && !segments.empty() && !aligned.back().empty())
-    covered.back().end = samples(start + aligned.back().back().to);
-  if (!hear_again(part, entry, std::move(covered)) && segments.empty())
+  for (size_t i = 0; i < segments.size(); ++i) {
+    if (doubtful[i]) end_with_words(segments[i], aligned[i], start);
+  }
+  if (!hear_again(part, entry, spans_of(segments)) && segments.empty())
     entry.rejected.push_back(
         {start, end, policy_.text_of(result.tokens), silence ? "no_speech" : "unheard"});
 
