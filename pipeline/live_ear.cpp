@@ -22,7 +22,8 @@ LiveEar::LiveEar(const SpeechModel& model, const LiveOptions& options, LiveIntak
       intake_(intake),
       tasks_(tasks),
       tell_(std::move(tell)),
-      cutter_(model.log_mel, model.encoder.frames(), options.transcribe) {
+      cutter_(model.log_mel, model.encoder.frames(), options.transcribe,
+              options.front_end.has_value()) {
   if (options.front_end) front_end_.emplace(*options.front_end);
 }
 

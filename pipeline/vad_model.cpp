@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "dsp/audio_reader.h"
@@ -37,13 +38,14 @@ std::shared_ptr<const dsp::SileroModel> load_vad_model(const std::filesystem::pa
       .output = layer("final_conv")});
 }
 
-dsp::FrameClassifier frame_classifier(const TranscribeOptions& options) {
+dsp::FrameClassifier frame_classifier(const TranscribeOptions& options, bool even_level) {
   if (options.vad == VadKind::kOff) return dsp::everything_is_speech();
   if (options.vad == VadKind::kSilero && !options.silero)
     throw Error("", "Silero's voice detector was asked for without a model");
-  return dsp::leveled(options.vad != VadKind::kWebrtc && options.silero
-                          ? dsp::silero_classifier(options.silero)
-                          : dsp::webrtc_classifier());
+  dsp::FrameClassifier classifier = options.vad != VadKind::kWebrtc && options.silero
+                                        ? dsp::silero_classifier(options.silero)
+                                        : dsp::webrtc_classifier();
+  return even_level ? classifier : dsp::leveled(std::move(classifier));
 }
 
 }  // namespace parley::pipeline

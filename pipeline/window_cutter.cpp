@@ -8,11 +8,11 @@
 namespace parley::pipeline {
 
 WindowCutter::WindowCutter(const dsp::LogMel& log_mel, int64_t frames,
-                           const TranscribeOptions& options)
+                           const TranscribeOptions& options, bool even_level)
     : log_mel_(log_mel),
       frames_(frames),
       detects_(options.vad != VadKind::kOff),
-      segmenter_(frame_classifier(options),
+      segmenter_(frame_classifier(options, even_level),
                  {.detector = {}, .planner = {.endpoint_silence = options.endpoint_silence}}) {}
 
 void WindowCutter::push(std::span<const float> samples) {

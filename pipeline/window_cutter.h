@@ -24,8 +24,10 @@ struct SourceWindow {
 // Holds the samples of the open window and of those that were not taken yet.
 class WindowCutter {
  public:
-  // frames: of log-mel that the encoder takes. log_mel must outlive the cutter.
-  WindowCutter(const dsp::LogMel& log_mel, int64_t frames, const TranscribeOptions& options);
+  // frames: of log-mel that the encoder takes. even_level: as for frame_classifier(). log_mel must
+  // outlive the cutter.
+  WindowCutter(const dsp::LogMel& log_mel, int64_t frames, const TranscribeOptions& options,
+               bool even_level = false);
 
   // Finds the speech in what follows; the sizes of the pieces change nothing.
   void push(std::span<const float> samples);

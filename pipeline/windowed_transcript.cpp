@@ -17,9 +17,10 @@ namespace parley::pipeline {
 
 namespace {
 
-// Parts of one window that are heard again: a model that gives a word at a time is not asked for
-// ever.
-constexpr int kMostAgain = 8;
+// How often a part of a window is heard again: a model that gives a word at a time is not asked for
+// ever, and one that hears nothing at all only about halves and quarters.
+constexpr int kMostAgain = 6;
+constexpr int kNothingHeard = 3;         // counts as so many
 constexpr double kTimestampStep = 0.02;  // seconds
 constexpr double kLongestWord = 1;       // seconds
 
@@ -74,16 +75,18 @@ int64_t WindowedTranscript::add(nn::Context& ctx, SourceWindow source,
   const dsp::Span all{source.window.start, source.window.end};
   source.mel = {};
   windows_.emplace(window, Entry{.source = std::move(source), .parts = 1});
-  parts_.emplace(next_part_, Part{.window = window,
-                                  .span = all,
-                                  .key = static_cast<uint64_t>(window),
-                                  .cross = std::move(cross)});
+  parts_.emplace(next_part_, Part{.window = window, .span = all, .cross = std::move(cross)});
   return next_part_++;
 }
 
 decoder::DecodeTask WindowedTranscript::task(int64_t number) const {
   const Part& part = parts_.at(number);
-  return policy_.task(part.cross, policy_.initial_prompt(), part.attempt, part.key);
+  // What the parts' random numbers are does not depend on which of them is done first.
+  const auto from =
+      static_cast<uint64_t>(part.span.start - windows_.at(part.window).source.window.start);
+  const uint64_t key =
+      from << 40 | static_cast<uint64_t>(part.depth) << 32 | static_cast<uint64_t>(part.window);
+  return policy_.task(part.cross, policy_.initial_prompt(), part.attempt, key);
 }
 
 bool WindowedTranscript::take(nn::Context& ctx, int64_t number, decoder::DecodeResult result) {
@@ -150,15 +153,14 @@ void WindowedTranscript::take_text(nn::Context& ctx, const Part& part, Entry& en
 // reported. False: there is nothing.
 bool WindowedTranscript::hear_again(const Part& part, Entry& entry,
                                     std::vector<dsp::Span> covered) {
+  const int depth = part.depth + (covered.empty() ? kNothingHeard : 1);
   const auto spans = unheard(part.span, entry.source.speech, std::move(covered));
   for (const dsp::Span& span : spans) {
-    if (entry.again == kMostAgain) {
+    if (depth > kMostAgain) {
       entry.rejected.push_back({seconds(span.start), seconds(span.end), "", "unheard"});
       continue;
     }
-    const uint64_t key =
-        static_cast<uint64_t>(++entry.again) << 32 | static_cast<uint64_t>(part.window);
-    parts_.emplace(next_part_, Part{.window = part.window, .span = span, .key = key});
+    parts_.emplace(next_part_, Part{.window = part.window, .span = span, .depth = depth});
     again_.push_back(next_part_++);
     ++entry.parts;
   }

@@ -76,14 +76,13 @@ class WindowedTranscript {
   struct Entry {
     SourceWindow source;  // without its log-mel
     int parts = 0;        // in work
-    int again = 0;        // parts heard again so far
     std::vector<HeardSegment> heard = {};
     std::vector<Rejected> rejected = {};
   };
   struct Part {
     int64_t window;
     dsp::Span span;  // of the stream
-    uint64_t key;    // of its random numbers
+    int depth = 0;   // 0: all of the window; above: how often that was heard before
     std::shared_ptr<const decoder::CrossState> cross = nullptr;
     int attempt = 0;
   };
