@@ -26,8 +26,8 @@ class Level {
   }
 
  private:
-  static constexpr float kLoudEnough = 4e-4f;  // mean square: 34 dB below full scale
-  static constexpr float kQuietest = 1e-8f;    // 80 dB: no gain is above 46 dB
+  static constexpr float kLoudEnough = 3e-3f;  // mean square: 25 dB below full scale
+  static constexpr float kQuietest = 1e-8f;    // 80 dB: no gain is above 55 dB
   static constexpr float kDecay = 2;           // dB a second
 
   float decay_;

@@ -81,5 +81,23 @@ TEST_F(SegmentWindow, NothingAndBlanksGiveNoSegments) {
   EXPECT_TRUE(cut({at(0), letter(" "), at(2)}).segments.empty());
 }
 
+TEST_F(SegmentWindow, ATextWithoutPairsBeginsWhereTheModelSays) {
+  const auto told = cut({at(4), letter("a"), at(6)}, 30, Unfinished::kKeep);
+  ASSERT_EQ(told.segments.size(), 1u);
+  EXPECT_NEAR(told.segments[0].start, 104, 1e-9);
+  EXPECT_NEAR(told.segments[0].end, 106, 1e-9);
+  EXPECT_FALSE(told.open_end);
+  // A time before the text is not its end.
+  const auto open = cut({at(4), letter("a")}, 30, Unfinished::kKeep);
+  ASSERT_EQ(open.segments.size(), 1u);
+  EXPECT_NEAR(open.segments[0].start, 104, 1e-9);
+  EXPECT_NEAR(open.segments[0].end, 130, 1e-9);
+  EXPECT_TRUE(open.open_end);
+  // As published: from the window's start.
+  EXPECT_NEAR(cut({at(4), letter("a"), at(6)}).segments.at(0).start, 100, 1e-9);
+  // A time that makes no sense loses no text.
+  EXPECT_EQ(cut({at(6), letter("a"), at(5)}, 30, Unfinished::kKeep).segments.size(), 1u);
+}
+
 }  // namespace
 }  // namespace parley::pipeline

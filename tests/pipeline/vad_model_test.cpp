@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "dsp/audio_reader.h"
 #include "dsp/speech_segmenter.h"
 #include "stage/convert.h"
 #include "stage/model.h"
@@ -89,6 +91,59 @@ TEST(SileroVad, SegmenterFindsTheSpeechWhateverTheBlocks) {
     EXPECT_EQ(windows[0].start, expected[0].start);
     EXPECT_EQ(windows[0].end, expected[0].end);
   }
+}
+
+// The speech that is found in a recording between silences, `gain` times as loud.
+std::vector<dsp::SpeechSpan> speech_at(float gain, const TranscribeOptions& options) {
+  std::vector<float> samples(2 * dsp::kSampleRate);
+  auto reader = dsp::AudioReader::open(test::source_path("data/audio/sample.flac"));
+  std::vector<float> block(dsp::kSampleRate);
+  while (const size_t count = reader.read(block)) {
+    for (size_t i = 0; i < count; ++i) samples.push_back(gain * block[i]);
+  }
+  samples.resize(samples.size() + 2 * dsp::kSampleRate);
+  dsp::SpeechSegmenter segmenter(frame_classifier(options));
+  segmenter.push(samples);
+  segmenter.finish();
+  return segmenter.speech_in(0, segmenter.position());
+}
+
+TEST(FrameClassifier, QuietSpeechIsFoundLikeLoudSpeech) {
+  const auto model = load_vad_model(embedded());
+  for (const VadKind kind : {VadKind::kAuto, VadKind::kWebrtc}) {
+    const TranscribeOptions options{.vad = kind, .silero = model};
+    const auto loud = speech_at(1, options);
+    ASSERT_FALSE(loud.empty());
+    for (const float decibels : {-30.f, -45.f, -60.f}) {
+      const auto quiet = speech_at(std::pow(10.f, decibels / 20), options);
+      ASSERT_FALSE(quiet.empty()) << decibels;
+      constexpr int64_t kNear = dsp::kSampleRate / 4;
+      EXPECT_NEAR(quiet.front().span.start, loud.front().span.start, kNear) << decibels;
+      EXPECT_NEAR(quiet.back().span.end, loud.back().span.end, kNear) << decibels;
+    }
+  }
+}
+
+TEST(FrameClassifier, WhatIsLoudEnoughIsLeftAsItIs) {
+  std::vector<float> heard;
+  const auto record = [&heard](std::span<const float> frame) {
+    heard.insert(heard.end(), frame.begin(), frame.end());
+    return 1.f;
+  };
+  dsp::SpeechSegmenter segmenter(dsp::leveled({160, record}));
+  std::vector<float> samples;
+  for (int i = 0; i < 16000; ++i) samples.push_back(0.1f * std::sin(0.3f * static_cast<float>(i)));
+  segmenter.push(samples);
+  ASSERT_EQ(heard.size(), samples.size());
+  EXPECT_TRUE(std::equal(heard.begin() + 160, heard.end(), samples.begin() + 160));
+}
+
+TEST(FrameClassifier, SileroIsTheDefaultWhereItsModelIs) {
+  const auto model = load_vad_model(embedded());
+  EXPECT_EQ(frame_classifier({.silero = model}).frame_samples, dsp::SileroVad::kFrame);
+  EXPECT_EQ(frame_classifier({}).frame_samples, dsp::WebrtcVad::kFrame);
+  EXPECT_EQ(frame_classifier({.vad = VadKind::kWebrtc, .silero = model}).frame_samples,
+            dsp::WebrtcVad::kFrame);
 }
 
 TEST(SileroVad, ConvertedModelsAreChecked) {
