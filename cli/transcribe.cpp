@@ -159,7 +159,7 @@ std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arg
 }
 
 void load_vad(TranscribeArguments& arguments) {
-  if (arguments.options.vad != pipeline::VadKind::kSilero) return;
+  if (pipeline::voice_detector(arguments.options) != pipeline::VadKind::kSilero) return;
   arguments.options.silero =
       load_model([] { return pipeline::load_vad_model(find_model("", "vad", kEmbeddedVad)); });
 }

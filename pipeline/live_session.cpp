@@ -160,7 +160,9 @@ class LiveSession::Work {
     switch (task.kind) {
       case LiveTask::Kind::kWindow:
         unsettled_.push_back({task.source.window.reason, task.arrived});
-        submit(text_.add(ctx_, task.source.window, encode(task.source)));
+        text_.add(ctx_, task.source.window, encode(task.source));
+        text_.decide_language();  // for now: the next windows may know better
+        for (const int64_t window : text_.take_ready()) submit(window);
         ++timings_.windows;
         break;
       case LiveTask::Kind::kSettle:

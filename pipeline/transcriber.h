@@ -30,10 +30,11 @@ enum class Task { kTranscribe, kTranslate };  // kTranslate: into English, by mu
 // The defaults of openai/whisper's command line.
 struct TranscribeOptions {
   Strategy strategy = Strategy::kWindows;
-  VadKind vad = VadKind::kWebrtc;                            // windows only
+  std::optional<VadKind> vad = std::nullopt;                 // none: what voice_detector() says
   std::shared_ptr<const dsp::SileroModel> silero = nullptr;  // of kSilero (pipeline/vad_model.h)
-  double endpoint_silence = 3;  // seconds of silence that end a window; windows only
-  std::string language = "";    // code; empty: detected from the first window with speech
+  double endpoint_silence = 3;  // seconds of silence that end a window, or are skipped
+  std::string language = "";    // code; empty: detected from the first windows with speech
+  std::vector<std::string> languages = {};  // codes among which it is; empty: all that are known
   Task task = Task::kTranscribe;
   int beam = 5;     // at temperature 0; 1: greedy
   int best_of = 5;  // samples above temperature 0
@@ -56,6 +57,16 @@ struct TranscribeOptions {
   double hallucination_silence_threshold = -1;
   bool timestamps = true;  // the model gives times to segments; false: one segment for each window
 };
+
+// The detector that finds speech: the windows strategy needs one, the published algorithm has none.
+inline VadKind voice_detector(const TranscribeOptions& options) {
+  return options.vad.value_or(options.strategy == Strategy::kSequential ? VadKind::kOff
+                                                                        : VadKind::kWebrtc);
+}
+
+inline bool detects_speech(const TranscribeOptions& options) {
+  return voice_detector(options) != VadKind::kOff;
+}
 
 // Throws Error for values that make no sense with any model.
 void check_options(const TranscribeOptions& options);

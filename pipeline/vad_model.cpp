@@ -38,7 +38,7 @@ std::shared_ptr<const dsp::SileroModel> load_vad_model(const std::filesystem::pa
 }
 
 dsp::FrameClassifier frame_classifier(const TranscribeOptions& options) {
-  switch (options.vad) {
+  switch (voice_detector(options)) {
     case VadKind::kWebrtc:
       break;
     case VadKind::kSilero:

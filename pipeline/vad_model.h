@@ -13,7 +13,7 @@ namespace parley::pipeline {
 // Opens a model folder of kind vad (Silero's). Throws Error: not a model, of another kind, damaged.
 std::shared_ptr<const dsp::SileroModel> load_vad_model(const std::filesystem::path& folder);
 
-// What options.vad says. Throws Error when that is a model which options.silero lacks.
+// What voice_detector() says. Throws Error when that is a model which options.silero lacks.
 dsp::FrameClassifier frame_classifier(const TranscribeOptions& options);
 
 }  // namespace parley::pipeline

@@ -19,36 +19,56 @@ double seconds(int64_t samples) { return static_cast<double>(samples) / dsp::kSa
 
 WindowedTranscript::WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
                                        const TranscribeEvents& events, DecodePolicy policy)
-    : model_(model), options_(options), events_(events), policy_(std::move(policy)) {}
+    : model_(model), options_(options), events_(events), policy_(std::move(policy)) {
+  if (policy_.needs_language()) detection_ = policy_.language_detection();
+}
 
-int64_t WindowedTranscript::add(nn::Context& ctx, const dsp::Window& window,
-                                std::shared_ptr<const decoder::CrossState> cross) {
-  if (policy_.needs_language()) {
-    const auto languages =
-        decoder::detect_language(ctx, model_.decoder, model_.tokenizer.special(), cross);
-    policy_.set_language(languages.at(0).code);
-    transcript_.language_probability = languages.at(0).probability;
-  }
-  const int64_t number = next_window_++;
-  windows_.emplace(number, Entry{.window = window, .cross = std::move(cross)});
-  return number;
+void WindowedTranscript::add(nn::Context& ctx, const dsp::Window& window,
+                             std::shared_ptr<const decoder::CrossState> cross) {
+  if (detection_) detection_->hear(policy_.hear_language(ctx, cross));
+  windows_.emplace(next_window_++, Entry{.window = window, .cross = std::move(cross)});
+  if (!detection_ || !detection_->sure()) return;
+  decide_language();
+  detection_.reset();
+}
+
+void WindowedTranscript::decide_language() {
+  if (!detection_) return;
+  const decoder::LanguageProbability best = detection_->best();
+  policy_.set_language(best.code);
+  transcript_.language_probability = best.probability;
+}
+
+std::vector<int64_t> WindowedTranscript::take_ready() {
+  std::vector<int64_t> ready;
+  while (next_ready_ < next_window_ && !policy_.needs_language()) ready.push_back(next_ready_++);
+  return ready;
 }
 
 decoder::DecodeTask WindowedTranscript::task(int64_t number) const {
   const Entry& entry = windows_.at(number);
-  return policy_.task(entry.cross, policy_.initial_prompt(), entry.attempt,
-                      static_cast<uint64_t>(number));
+  return policy_.task(entry.cross, prompt_of(entry), entry.attempt, static_cast<uint64_t>(number));
 }
 
 bool WindowedTranscript::take(nn::Context& ctx, int64_t number, decoder::DecodeResult result) {
   Entry& entry = windows_.at(number);
   entry.result = std::move(result);
-  if (!policy_.accepts(entry.result) && entry.attempt + 1 < policy_.attempts()) {
+  const bool detected = detects_speech(options_);  // in every window
+  if (policy_.misled(entry.result, prompt_of(entry), detected)) {
+    entry.prompted = false;
+    entry.attempt = 0;
+    return false;
+  }
+  if (!policy_.accepts(entry.result, detected) && entry.attempt + 1 < policy_.attempts()) {
     ++entry.attempt;
     return false;
   }
   take_text(ctx, entry);
   return true;
+}
+
+std::span<const int32_t> WindowedTranscript::prompt_of(const Entry& entry) const {
+  return entry.prompted ? policy_.initial_prompt() : std::span<const int32_t>();
 }
 
 // The result is accepted: what follows needs its segments, and what the window sounded like only
@@ -80,6 +100,8 @@ void WindowedTranscript::settle() {
       reject(start, end, policy_.text_of(entry.result.tokens), "no_speech");
     if (policy_.needs_words()) time_words(segments, std::move(entry.aligned), start, end);
     drop_empty(segments);
+    if (segments.empty() && detects_speech(options_) && !policy_.is_silence(entry.result))
+      reject(start, end, "", "unheard");
     for (Segment& segment : segments) segment.end = std::min(segment.end, end);
     if (entry.window.overlaps_previous)
       join_overlap(model_.tokenizer, policy_.language(), start, open_.end, open_.segments,
@@ -131,8 +153,9 @@ Transcript WindowedTranscript::finish(const WindowSource::Summary& summary) {
   flush();
   transcript_.duration = seconds(summary.samples);
   transcript_.language = policy_.language();
-  if (!model_.multilingual) transcript_.language_probability = 1;
+  if (!policy_.detects_language()) transcript_.language_probability = 1;
   transcript_.notices = summary.notices;
+  for (std::string& notice : policy_.notices()) transcript_.notices.push_back(std::move(notice));
   for (const auto& [start, end] : summary.skipped)
     transcript_.rejected.push_back({seconds(start), seconds(end), "", "vad"});
   std::stable_sort(transcript_.rejected.begin(), transcript_.rejected.end(),

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,10 +28,14 @@ class WindowedTranscript {
   WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
                      const TranscribeEvents& events, DecodePolicy policy);
 
-  // A window has been encoded; returns its number. Without a language in the options the first one
-  // decides it.
-  int64_t add(nn::Context& ctx, const dsp::Window& window,
-              std::shared_ptr<const decoder::CrossState> cross);
+  // Another window has been encoded. When the language is to be detected it may have to wait for
+  // those after it.
+  void add(nn::Context& ctx, const dsp::Window& window,
+           std::shared_ptr<const decoder::CrossState> cross);
+  // Those that wait are not to wait any longer: no window follows, or a live listener waits too.
+  void decide_language();
+  // The numbers of windows that may be decoded now, each once, in order.
+  std::vector<int64_t> take_ready();
   // What to decode for a window now.
   decoder::DecodeTask task(int64_t number) const;
   // The result of that. True: it is good, and the window is done; false: task() says what to try
@@ -61,12 +67,14 @@ class WindowedTranscript {
     dsp::Window window;
     std::shared_ptr<const decoder::CrossState> cross;  // until the window is done
     int attempt = 0;
+    bool prompted = true;
     bool done = false;
     decoder::DecodeResult result = {};
     std::vector<Segment> segments = {};
     std::vector<std::vector<decoder::AlignedWord>> aligned = {};  // words of each, when asked for
   };
 
+  std::span<const int32_t> prompt_of(const Entry& entry) const;
   void take_text(nn::Context& ctx, Entry& entry);
   void time_words(std::vector<Segment>& segments,
                   std::vector<std::vector<decoder::AlignedWord>> aligned, double start, double end);
@@ -76,7 +84,9 @@ class WindowedTranscript {
   const TranscribeOptions& options_;
   const TranscribeEvents& events_;
   DecodePolicy policy_;
+  std::optional<LanguageDetection> detection_;  // until it is sure
   int64_t next_window_ = 0;
+  int64_t next_ready_ = 0;
   std::map<int64_t, Entry> windows_;  // by number: not settled yet
   struct Open {                       // the last settled window: its end may still change
     std::vector<Segment> segments;

@@ -100,11 +100,13 @@ class WindowsRun {
         search_.idle() ? file.source.next() : file.source.next_if_ready();
     if (!item) {
       file.read = file.source.ended();
-      return false;
+      if (file.read) file.text.decide_language();
+    } else {
+      ++timings_.windows;
+      file.text.add(ctx_, item->window, encode(*item));
     }
-    ++timings_.windows;
-    submit(file, file.text.add(ctx_, item->window, encode(*item)));
-    return true;
+    for (const int64_t window : file.text.take_ready()) submit(file, window);
+    return item.has_value();
   }
 
   std::shared_ptr<const decoder::CrossState> encode(const SourceWindow& item) {
