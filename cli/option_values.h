@@ -58,8 +58,8 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& target,
     }
     throw UsageError(name + ": '" + text + "' is not one of " + names);
   };
-  return app.add_option_function<std::string>(name, read, description + "  [" + preset + "]")
-      ->type_name(names);
+  if (!preset.empty()) preset = "  [" + preset + "]";
+  return app.add_option_function<std::string>(name, read, description + preset)->type_name(names);
 }
 
 // --precision and --threads, as all computing programs have them. computed: what is.

@@ -159,8 +159,7 @@ std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arg
 }
 
 void load_vad(TranscribeArguments& arguments) {
-  const pipeline::VadKind vad = arguments.options.vad;
-  if (vad != pipeline::VadKind::kAuto && vad != pipeline::VadKind::kSilero) return;
+  if (!pipeline::wants_silero(arguments.options)) return;
   arguments.options.silero =
       load_model([] { return pipeline::load_vad_model(find_model("", "vad", kEmbeddedVad)); });
 }

@@ -20,6 +20,7 @@
 #include "cli/write_all.h"
 #include "dsp/audio_reader.h"
 #include "dsp/microphone.h"
+#include "pipeline/decode_policy.h"
 #include "pipeline/live_session.h"
 #include "pipeline/window_source.h"
 
@@ -237,6 +238,8 @@ int transcribe_live(const TranscribeArguments& arguments, InterruptWatch& watch,
   Printer printer(arguments);
   pipeline::LiveSession session(model, session_options(arguments),
                                 [&](const LiveEvent& event) { printer.show(event); });
+  for (const std::string& notice : pipeline::DecodePolicy(*model, arguments.options).notices())
+    printer.say(notice);
   if (microphone) printer.say("listening to " + microphone->name());
   Feeder feeder([&](const std::stop_token& stop) {
     if (microphone) {

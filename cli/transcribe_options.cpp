@@ -36,11 +36,19 @@ std::vector<std::string> split(const std::string& list) {
   return items;
 }
 
-std::string read_language(const std::string& text) {
-  if (text == "auto") return "";
-  const auto code = text::language_code(text);
-  if (!code) throw UsageError("unknown language '" + text + "'; --list-languages shows all");
-  return std::string(*code);
+// One language, those among which it is, or auto.
+void read_languages(const std::string& list, TranscribeOptions& options) {
+  options.language.clear();
+  options.languages.clear();
+  if (list == "auto") return;
+  for (const std::string& name : split(list)) {
+    const auto code = text::language_code(name);
+    if (!code) throw UsageError("unknown language '" + name + "'; --list-languages shows all");
+    options.languages.emplace_back(*code);
+  }
+  if (options.languages.size() > 1) return;
+  options.language = options.languages.front();
+  options.languages.clear();
 }
 
 std::vector<const pipeline::Format*> read_formats(const std::string& list) {
@@ -87,9 +95,9 @@ void add_input_options(CLI::App& app, TranscribeArguments& a) {
   app.add_option("-m,--model", a.model, "Installed model or model folder  [the best installed]")
       ->type_name("NAME|DIR");
   add_text(
-      app, "-l,--language", "CODE",
-      [&](const std::string& text) { a.options.language = read_language(text); },
-      "Spoken language, or auto  [heard in the first speech]");
+      app, "-l,--language", "LIST",
+      [&](const std::string& text) { read_languages(text, a.options); },
+      "Spoken language, several to choose from, or auto");
   app.add_flag("--list-languages", a.list_languages, "Show language codes and exit");
   add_choice<Task>(app, "--task", a.options.task,
                    {{"transcribe", Task::kTranscribe}, {"translate", Task::kTranslate}},
@@ -128,7 +136,7 @@ void add_audio_options(CLI::App& app, TranscribeArguments& a) {
                        {"silero", VadKind::kSilero},
                        {"webrtc", VadKind::kWebrtc},
                        {"off", VadKind::kOff}},
-                      "Finds speech, for windows; auto: silero");
+                      "Finds speech; auto: silero; sequential: off");
   add_number(app, "--endpoint-silence", a.options.endpoint_silence, 0.1, 3600.0,
              "Seconds that end a window");
   add_text(
@@ -256,14 +264,12 @@ void check_strategy(const CLI::App& app, const TranscribeOptions& o) {
   refuse(
       !sequential && app.count("--condition-on-previous-text") > 0 && o.condition_on_previous_text,
       "--condition-on-previous-text needs --strategy sequential: windows are independent");
-  for (const char* name : {"--endpoint-silence", "--batch"}) {
-    refuse(sequential && app.count(name) > 0,
-           std::string(name) + " needs --strategy windows; sequential takes one after another");
-  }
-  refuse(sequential && app.count("--vad") > 0 && o.vad != VadKind::kOff,
-         "--vad needs --strategy windows; sequential decodes everything");
-  refuse(o.vad == VadKind::kOff && app.count("--endpoint-silence") > 0,
-         "--endpoint-silence needs voice activity detection, which --vad off turns off");
+  refuse(sequential && app.count("--batch") > 0,
+         "--batch needs --strategy windows; sequential takes one after another");
+  refuse(pipeline::voice_detector(o) == VadKind::kOff && app.count("--endpoint-silence") > 0,
+         sequential
+             ? "--endpoint-silence needs --vad webrtc or silero; sequential has none"
+             : "--endpoint-silence needs voice activity detection, which --vad off turns off");
 }
 
 void check_decoding(const CLI::App& app, const TranscribeOptions& o) {
@@ -272,6 +278,7 @@ void check_decoding(const CLI::App& app, const TranscribeOptions& o) {
   refuse(!zero && app.count("--beam") > 0, "--beam is for temperature 0, which is not in the list");
   refuse(!above && app.count("--best-of") > 0,
          "--best-of is for temperatures above 0, of which none is in the list");
+  refuse(!zero && !o.hotwords.empty(), "--hotwords is for temperature 0, which is not in the list");
   refuse(o.hotwords.empty() && app.count("--hotword-boost") > 0,
          "--hotword-boost needs --hotwords");
   refuse((!zero || o.beam == 1) && app.count("--patience") > 0, "--patience needs beams");
@@ -371,15 +378,15 @@ void check_transcribe_options(const CLI::App& app, TranscribeArguments& argument
 }
 
 void check_language(const TranscribeArguments& arguments, const pipeline::SpeechModel& model) {
-  const std::string& language = arguments.options.language;
   const std::string& name = model.files.name();
-  if (!model.multilingual) {
-    refuse(arguments.options.task == Task::kTranslate,
-           "--task translate: the model '" + name + "' knows English only");
-    refuse(!language.empty() && language != "en",
+  std::vector<std::string> languages = arguments.options.languages;
+  if (!arguments.options.language.empty()) languages = {arguments.options.language};
+  refuse(!model.multilingual && arguments.options.task == Task::kTranslate,
+         "--task translate: the model '" + name + "' knows English only");
+  for (const std::string& language : languages) {
+    refuse(!model.multilingual && language != "en",
            "--language " + language + ": the model '" + name + "' knows English only");
-  } else {
-    refuse(!language.empty() && model.tokenizer.special().language(language) == text::kNoToken,
+    refuse(model.multilingual && model.tokenizer.special().language(language) == text::kNoToken,
            "--language " + language + ": the model '" + name + "' does not know it");
   }
 }

@@ -9,7 +9,24 @@ namespace parley::decoder {
 
 namespace {
 
-constexpr char32_t kFirstWithoutSpaces = 0x0E00;  // Thai and what follows: scripts without spaces
+// Scripts whose words have no spaces between them.
+bool writes_no_spaces(char32_t c) {
+  return (c >= 0x0E00 && c < 0x1000) ||  // Thai, Lao, Tibetan
+         (c >= 0x1000 && c < 0x10A0) ||  // Burmese
+         (c >= 0x1780 && c < 0x1800) ||  // Khmer
+         (c >= 0x3040 && c < 0x3100) ||  // Japanese syllables
+         (c >= 0x3400 && c < 0xA000) ||  // Chinese characters
+         (c >= 0xF900 && c < 0xFB00) || (c >= 0x20000 && c < 0x40000);
+}
+
+// Is it of a letter or a digit, as far as its first character says?
+bool goes_on(std::string_view token) {
+  if (token.empty()) return false;
+  const char32_t c = text::first_code_point(token).value;
+  if (c < 0x80) return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+  const bool mark = c < 0xC0 || (c >= 0x2000 && c < 0x2070) || (c >= 0x3000 && c < 0x3040);
+  return !mark;  // parts of code points do go on
+}
 
 std::string capitalized(std::string word) {
   if (!word.empty() && word[0] >= 'a' && word[0] <= 'z') word[0] = static_cast<char>(word[0] - 32);
@@ -30,13 +47,16 @@ Hotwords::Hotwords(const text::Tokenizer& tokenizer, std::span<const std::string
     if (bare.empty()) continue;
     if (bare.size() > kMaxBytes)
       throw Error("hotwords", "one is longer than " + std::to_string(kMaxBytes) + " bytes");
-    for (const std::string& form : {bare, capitalized(bare)}) add(tokenizer.encode(" " + form));
-    if (text::first_code_point(bare).value >= kFirstWithoutSpaces) add(tokenizer.encode(bare));
+    const bool spaced = !writes_no_spaces(text::first_code_point(bare).value);
+    for (const std::string& form : {bare, capitalized(bare)})
+      add(tokenizer.encode(" " + form), spaced);
+    if (!spaced) add(tokenizer.encode(bare), spaced);
   }
-  count_open();
+  for (int32_t token = 0; !empty() && token < tokenizer.size(); ++token)
+    within_word_.push_back(goes_on(tokenizer.bytes(token)));
 }
 
-void Hotwords::add(std::span<const int32_t> tokens) {
+void Hotwords::add(std::span<const int32_t> tokens, bool spaced) {
   int node = kRoot;
   for (const int32_t token : tokens) {
     const auto [found, added] = nodes_[static_cast<size_t>(node)].children.try_emplace(
@@ -45,51 +65,13 @@ void Hotwords::add(std::span<const int32_t> tokens) {
     if (added) nodes_.emplace_back();
   }
   nodes_[static_cast<size_t>(node)].complete = true;
+  nodes_[static_cast<size_t>(node)].spaced = spaced;
 }
 
-// How far each node is from the last complete phrase on the way to it.
-void Hotwords::count_open() {
-  std::vector<int> parents = {kRoot};
-  while (!parents.empty()) {
-    const Node& parent = nodes_[static_cast<size_t>(parents.back())];
-    parents.pop_back();
-    for (const auto& [token, index] : parent.children) {
-      Node& child = nodes_[static_cast<size_t>(index)];
-      child.open = child.complete ? 0 : parent.open + 1;
-      parents.push_back(index);
-    }
-  }
-}
-
-const int* Hotwords::child(int node, int32_t token) const {
-  const auto& children = nodes_[static_cast<size_t>(node)].children;
-  const auto found = children.find(token);
-  return found == children.end() ? nullptr : &found->second;
-}
-
-void Hotwords::raise(int node, std::span<float> logits) const {
-  const auto raise_one = [&](int32_t token) {
-    if (static_cast<size_t>(token) < logits.size()) logits[static_cast<size_t>(token)] += boost_;
-  };
-  for (const auto& [token, next] : nodes_[kRoot].children) raise_one(token);
-  if (node == kRoot) return;
-  for (const auto& [token, next] : nodes_[static_cast<size_t>(node)].children) {
-    if (child(kRoot, token) == nullptr) raise_one(token);
-  }
-}
-
-float Hotwords::raised(int node, int32_t token) const {
-  return child(node, token) != nullptr || child(kRoot, token) != nullptr ? boost_ : 0;
-}
-
-Hotwords::Step Hotwords::advance(int node, int32_t token) const {
-  if (const int* next = child(node, token)) {
-    return {nodes_[static_cast<size_t>(*next)].children.empty() ? kRoot : *next, boost_};
-  }
-  const float lost = boost_ * static_cast<float>(nodes_[static_cast<size_t>(node)].open);
-  if (node == kRoot) return {kRoot, -lost};
-  const Step again = advance(kRoot, token);
-  return {again.node, again.gain - lost};
+bool Hotwords::ends_before(int node, int32_t token) const {
+  const bool within =
+      static_cast<size_t>(token) < within_word_.size() && within_word_[static_cast<size_t>(token)];
+  return at(node).complete && !(at(node).spaced && within);
 }
 
 size_t without_loop(std::span<const int32_t> tokens, int32_t timestamp_begin) {

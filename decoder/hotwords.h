@@ -1,6 +1,7 @@
-// Words that are likelier than the model thinks: a trie of their tokens that raises logits.
+// Words that are likelier than the model thinks: a trie of their tokens.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -11,10 +12,9 @@
 
 namespace parley::decoder {
 
-// Every token that begins or continues a phrase gets `boost` added to its logit. A beam keeps what
-// it gained when a phrase is complete, and loses it when the phrase is left before (as the
-// contextual biasing of icefall and sherpa-onnx). Where a sequence stands is a node; it begins at
-// kRoot.
+// Phrases begin where a word begins, with a space, and end where it ends, unless their script
+// writes no spaces. Where a sequence stands among them is a node; it begins at kRoot. What becomes
+// of the gain is Search's business.
 class Hotwords {
  public:
   static constexpr int kRoot = 0;
@@ -27,29 +27,26 @@ class Hotwords {
   static constexpr size_t kMaxBytes = 256;
 
   bool empty() const { return nodes_[kRoot].children.empty(); }
-
-  // Raises the logits of tokens that begin or continue a phrase; -inf stays.
-  void raise(int node, std::span<float> logits) const;
-  // By how much raise() raises that of one token.
-  float raised(int node, int32_t token) const;
-
-  struct Step {
-    int node;    // where the sequence stands after the token
-    float gain;  // what it gains by it, or loses
-  };
-  Step advance(int node, int32_t token) const;
+  // Tokens that go on from the node, and where they lead; from kRoot those that begin a phrase.
+  const std::map<int32_t, int>& next(int node) const { return at(node).children; }
+  bool complete(int node) const { return at(node).complete; }  // a phrase may end here
+  // A phrase ends at the node, and does not only begin a longer word that goes on with this token.
+  bool ends_before(int node, int32_t token) const;
+  // What a token of a phrase gains: the boost, but no token becomes likelier than certain. So a
+  // phrase of many tokens has no more than its rightful place.
+  float gain(float logprob) const { return std::min(boost_, -logprob); }
 
  private:
   struct Node {
     std::map<int32_t, int> children = {};
-    bool complete = false;  // a phrase ends here
-    int open = 0;           // tokens since the last complete phrase on the way here
+    bool complete = false;
+    bool spaced = true;  // its script separates words
   };
-  void add(std::span<const int32_t> tokens);
-  void count_open();
-  const int* child(int node, int32_t token) const;
+  const Node& at(int node) const { return nodes_[static_cast<size_t>(node)]; }
+  void add(std::span<const int32_t> tokens, bool spaced);
 
   float boost_;
+  std::vector<bool> within_word_;  // by token: it goes on with a word
   std::vector<Node> nodes_;
 };
 

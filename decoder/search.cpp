@@ -2,20 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <random>
 #include <utility>
 
 #include "base/error.h"
+#include "decoder/search_state.h"
 
 namespace parley::decoder {
 
 namespace {
-
-struct Candidate {
-  float logprob;
-  int32_t token;
-};
 
 // The `count` greatest logits, greatest first; of equal ones the lower id.
 std::vector<Candidate> greatest(std::span<const float> logits, size_t count) {
@@ -54,51 +49,41 @@ int32_t draw(std::span<const float> logits, float temperature, std::mt19937_64& 
   return chosen;
 }
 
+// Of one token; 0 when there is none.
+float probability(std::span<const float> logits, int32_t token) {
+  if (token < 0 || static_cast<size_t>(token) >= logits.size()) return 0;
+  return std::exp(logits[static_cast<size_t>(token)] - nn::peak(logits).logsumexp);
+}
+
+// The likeliest tokens that begin a phrase or go on with the one that `node` is in.
+std::vector<PhraseCandidate> likeliest(const Hotwords& hotwords, int node,
+                                       std::span<const float> logits, size_t count) {
+  std::vector<PhraseCandidate> found;
+  const auto collect = [&](int from) {
+    for (const auto& [token, next] : hotwords.next(from)) {
+      if (static_cast<size_t>(token) >= logits.size()) continue;
+      const float logit = logits[static_cast<size_t>(token)];
+      if (std::isfinite(logit)) found.push_back({logit, token, next, from == Hotwords::kRoot});
+    }
+  };
+  collect(node);
+  if (node != Hotwords::kRoot && hotwords.complete(node)) collect(Hotwords::kRoot);
+  const auto likelier = [](const PhraseCandidate& a, const PhraseCandidate& b) {
+    return a.logprob > b.logprob || (a.logprob == b.logprob && a.token < b.token);
+  };
+  const size_t kept = std::min(count, found.size());
+  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(kept), found.end(),
+                    likelier);
+  found.resize(kept);
+  return found;
+}
+
 }  // namespace
 
-// One of a task's sequences.
-struct Search::Hypothesis {
-  std::vector<int32_t> tokens;  // sampled so far, without eot
-  double sum_logprob = 0;
-  double gain = 0;  // by hotwords
-  int node = Hotwords::kRoot;
-  bool looped = false;
-
-  double score() const { return sum_logprob + gain; }
-  double rank(float length_penalty) const {
-    const double length = std::max<double>(1, static_cast<double>(tokens.size()));
-    const double penalty =
-        length_penalty < 0 ? length
-                           : std::pow((5 + static_cast<double>(tokens.size())) / 6, length_penalty);
-    return score() / penalty;
-  }
-};
-
-// A task in work.
-struct Search::Group {
-  int64_t number = 0;
-  DecodeTask task;
-  bool started = false;
-  bool done = false;
-  std::vector<int> slots;          // one for each of `active`, then those in reserve
-  std::vector<Hypothesis> active;  // still growing
-  std::vector<Hypothesis> finished;
-  float no_speech_prob = 0;
-  int sampled = 0;  // steps so far
-  std::vector<std::mt19937_64> generators;
-
-  bool by_beams() const { return task.temperature == 0 && task.beam > 1; }
-  int width() const { return task.temperature == 0 ? task.beam : task.best_of; }
-};
-
-// How one sequence may go on.
-struct Search::Choice {
-  Group* group;
-  size_t sequence;  // of those active in the group
-  std::span<float> logits;
-  std::optional<float> logsumexp = {};     // of logits, before hotwords raised some
-  std::vector<Candidate> candidates = {};  // by beams beam + 1 of them, else the one token
-};
+int slots_for(const DecodeTask& task) {
+  if (task.temperature > 0) return task.best_of;
+  return task.beam + (task.hotwords ? hot_sequences(task.beam) : 0);
+}
 
 Search::Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots)
     : decoder_(decoder),
@@ -115,8 +100,9 @@ int64_t Search::submit(DecodeTask task) {
   group->number = submitted_;
   group->task = std::move(task);
   const DecodeTask& t = group->task;
-  if (group->width() < 1 || group->width() > state_.slots()) {
-    throw Error("", "a window with " + std::to_string(group->width()) + " sequences does not fit " +
+  const int slots = slots_for(t);
+  if (std::min(slots, t.beam) < 1 || slots > state_.slots()) {
+    throw Error("", "a window with " + std::to_string(slots) + " sequences does not fit " +
                         std::to_string(state_.slots()) + " slots");
   }
   if (t.initial_tokens.empty() ||
@@ -130,10 +116,11 @@ int64_t Search::submit(DecodeTask task) {
 }
 
 void Search::admit() {
-  while (!waiting_.empty() && free_.size() >= static_cast<size_t>(waiting_.front()->width())) {
+  while (!waiting_.empty() &&
+         free_.size() >= static_cast<size_t>(slots_for(waiting_.front()->task))) {
     std::unique_ptr<Group> group = std::move(waiting_.front());
     waiting_.pop_front();
-    for (int i = 0; i < group->width(); ++i) {
+    for (int i = 0; i < slots_for(group->task); ++i) {
       group->slots.push_back(free_.back());
       free_.pop_back();
       std::seed_seq key{group->task.seed, static_cast<uint64_t>(i)};
@@ -181,9 +168,9 @@ std::vector<Search::Finished> Search::step(nn::Context& ctx) {
       const auto prompt = static_cast<int64_t>(group->task.initial_tokens.size());
       if (group->task.sot_index + 1 != prompt) row = take();
     }
-    // The sequences of a task are still one at first: beams fan out from it, samples are drawn.
-    const size_t count = first && group->by_beams() ? 1 : group->active.size();
-    for (size_t i = 0; i < count; ++i) choices.push_back({group.get(), i, first ? row : take()});
+    // At first all sequences of a task share one row.
+    for (size_t i = 0; i < group->active.size(); ++i)
+      choices.push_back({group.get(), i, first ? row : take()});
   }
   choose(ctx, choices);
 
@@ -192,16 +179,15 @@ std::vector<Search::Finished> Search::step(nn::Context& ctx) {
   for (auto& group : active_) {
     size_t count = 0;
     while (count < rest.size() && rest[count].group == group.get()) ++count;
-    if (group->by_beams()) {
-      extend_beams(*group, rest.first(count));
+    if (group->searches()) {
+      search(*group, rest.first(count));
     } else {
       sample(*group, rest.first(count));
     }
     rest = rest.subspan(count);
     const auto length = static_cast<int64_t>(group->task.initial_tokens.size()) + ++group->sampled;
-    group->done |= group->active.empty() || group->sampled == group->task.max_tokens ||
-                   length > state_.max_length();
-    if (group->done) {
+    if (group->active.empty() || group->sampled == group->task.max_tokens ||
+        length > state_.max_length()) {
       done.push_back({group->number, finish(*group)});
       group.reset();
     }
@@ -221,67 +207,42 @@ void Search::choose(nn::Context& ctx, std::span<Choice> choices) const {
     if (shared) return;
     choice.group->task.rules->apply(choice.logits, choice.group->active[choice.sequence].tokens);
   });
-  raise_hotwords(ctx, choices);
   ctx.parallel(count, [&](int64_t i, int) {
     Choice& choice = choices[static_cast<size_t>(i)];
     Group& group = *choice.group;
+    const DecodeTask& task = group.task;
     const nn::Peak best = nn::peak(choice.logits);
-    if (group.by_beams()) {
-      choice.candidates = greatest(choice.logits, static_cast<size_t>(group.task.beam) + 1);
+    if (group.searches()) {
+      choice.candidates = greatest(choice.logits, static_cast<size_t>(task.beam) + 1);
     } else {
-      const int32_t token = group.task.temperature > 0 ? draw(choice.logits, group.task.temperature,
-                                                              group.generators[choice.sequence])
-                                                       : static_cast<int32_t>(best.index);
+      const int32_t token = task.temperature > 0 ? draw(choice.logits, task.temperature,
+                                                        group.generators[choice.sequence])
+                                                 : static_cast<int32_t>(best.index);
       choice.candidates = {{choice.logits[static_cast<size_t>(token)], token}};
     }
-    const float logsumexp = choice.logsumexp.value_or(best.logsumexp);
-    const int node = group.active[choice.sequence].node;
-    for (auto& [logprob, token] : choice.candidates) {
-      if (group.task.hotwords) logprob -= group.task.hotwords->raised(node, token);
-      logprob -= logsumexp;
-    }
+    for (Candidate& candidate : choice.candidates) candidate.logprob -= best.logsumexp;
+    if (!group.hot()) return;
+    choice.phrases = likeliest(*task.hotwords, group.active[choice.sequence].node, choice.logits,
+                               static_cast<size_t>(hot_sequences(task.beam)));
+    for (PhraseCandidate& candidate : choice.phrases) candidate.logprob -= best.logsumexp;
   });
-}
-
-// Log-probabilities stay those of the model: they are taken before hotwords raise logits.
-void Search::raise_hotwords(nn::Context& ctx, std::span<Choice> choices) const {
-  const auto wanted = [](const Choice& choice) { return choice.group->task.hotwords != nullptr; };
-  if (std::none_of(choices.begin(), choices.end(), wanted)) return;
-  ctx.parallel(static_cast<int64_t>(choices.size()), [&](int64_t i, int) {
-    Choice& choice = choices[static_cast<size_t>(i)];
-    if (wanted(choice)) choice.logsumexp = nn::peak(choice.logits).logsumexp;
-  });
-  for (size_t i = 0; i < choices.size(); ++i) {
-    const Choice& choice = choices[i];
-    const bool shared = i > 0 && choices[i - 1].logits.data() == choice.logits.data();
-    if (wanted(choice) && !shared) {
-      choice.group->task.hotwords->raise(choice.group->active[choice.sequence].node, choice.logits);
-    }
-  }
 }
 
 // The hypothesis goes on with the token; its log-probability is added already.
 void Search::append(const DecodeTask& task, Hypothesis& hypothesis, int32_t token) const {
-  if (task.hotwords) {
-    const auto [node, gain] = task.hotwords->advance(hypothesis.node, token);
-    hypothesis.node = node;
-    hypothesis.gain += gain;
-  }
   if (token == eot_) return;
   hypothesis.tokens.push_back(token);
   hypothesis.looped =
       task.stop_loops && ends_in_loop(hypothesis.tokens, task.rules->timestamp_begin);
 }
 
-// The start sequence has been read: the sequences of the task all stand where the first one does.
+// The start sequence has been read. A search fans out from one sequence; samples all stand where
+// the first one does.
 void Search::begin(Group& group, std::span<float> sot_logits) {
-  if (no_speech_ >= 0 && no_speech_ < static_cast<int64_t>(sot_logits.size())) {
-    group.no_speech_prob =
-        std::exp(sot_logits[static_cast<size_t>(no_speech_)] - nn::peak(sot_logits).logsumexp);
-  }
+  group.no_speech_prob = probability(sot_logits, no_speech_);
   group.started = true;
-  group.active.resize(static_cast<size_t>(group.width()));
-  for (size_t i = 1; i < group.slots.size(); ++i) state_.fork(group.slots[0], group.slots[i]);
+  group.active.resize(group.searches() ? 1 : group.slots.size());
+  for (size_t i = 1; i < group.active.size(); ++i) state_.fork(group.slots[0], group.slots[i]);
 }
 
 void Search::sample(Group& group, std::span<const Choice> choices) {
@@ -312,78 +273,13 @@ void Search::sample(Group& group, std::span<const Choice> choices) {
   group.generators = std::move(generators);
 }
 
-// The reference's BeamSearchDecoder.update: of the beam's continuations the best `beam` that do not
-// end go on; those that end before them, in order of likelihood, are finished candidates.
-void Search::extend_beams(Group& group, std::span<const Choice> choices) {
-  const auto beam = static_cast<size_t>(group.task.beam);
-  struct Continuation {
-    double score;
-    double sum_logprob;
-    size_t source;
-    int32_t token;
-  };
-  std::vector<Continuation> continuations;
-  for (size_t i = 0; i < choices.size(); ++i) {
-    const Hypothesis& source = group.active[i];
-    for (const auto& [logprob, token] : choices[i].candidates) {
-      const double sum = source.sum_logprob + logprob;
-      const double gain = group.task.hotwords
-                              ? source.gain + group.task.hotwords->advance(source.node, token).gain
-                              : 0;
-      continuations.push_back({sum + gain, sum, i, token});
-    }
-  }
-  std::stable_sort(continuations.begin(), continuations.end(),
-                   [](const Continuation& a, const Continuation& b) { return a.score > b.score; });
-
-  const auto most =
-      static_cast<size_t>(std::lround(static_cast<float>(beam) * group.task.patience));
-  std::vector<Hypothesis> growing;
-  std::vector<size_t> sources;
-  for (const auto& [score, sum, source, token] : continuations) {
-    Hypothesis hypothesis = group.active[source];
-    hypothesis.sum_logprob = sum;
-    append(group.task, hypothesis, token);
-    if (token == eot_) {
-      if (group.finished.size() < most) group.finished.push_back(std::move(hypothesis));
-      continue;
-    }
-    if (hypothesis.looped) {
-      if (!growing.empty()) continue;
-      // The likeliest way on is a loop: what comes of the others is no better.
-      if (group.finished.empty()) group.finished.push_back(std::move(hypothesis));
-      group.active.clear();
-      group.done = true;
-      return;
-    }
-    growing.push_back(std::move(hypothesis));
-    sources.push_back(source);
-    if (growing.size() == beam) break;
-  }
-
-  // Every survivor's cache is a fork of its source's. A source that goes on keeps its slot for one
-  // of its survivors.
-  std::vector<int> slots(sources.size(), -1);
-  std::vector<bool> kept(group.slots.size(), false);
-  for (size_t i = 0; i < sources.size(); ++i) {
-    if (kept[sources[i]]) continue;
-    kept[sources[i]] = true;
-    slots[i] = group.slots[sources[i]];
-  }
-  std::vector<int> reserve;
-  for (size_t i = 0; i < group.slots.size(); ++i) {
-    if (!kept[i]) reserve.push_back(group.slots[i]);
-  }
-  for (size_t i = 0; i < sources.size(); ++i) {
-    if (slots[i] >= 0) continue;
-    slots[i] = reserve.back();
-    reserve.pop_back();
-    state_.fork(group.slots[sources[i]], slots[i]);
-  }
-  slots.insert(slots.end(), reserve.begin(), reserve.end());
-  group.slots = std::move(slots);
-  group.active = std::move(growing);
-  group.done = group.finished.size() >= most;
+const Search::Hypothesis& Search::best_of(std::span<const Hypothesis> finished,
+                                          float length_penalty) {
+  return *std::max_element(finished.begin(), finished.end(),
+                           [&](const Hypothesis& a, const Hypothesis& b) {
+                             if (a.looped != b.looped) return a.looped;
+                             return a.rank(length_penalty) < b.rank(length_penalty);
+                           });
 }
 
 DecodeResult Search::finish(Group& group) {
@@ -394,18 +290,23 @@ DecodeResult Search::finish(Group& group) {
   // What was cut off counts too; beside finished beams only as far as candidates are missing.
   std::stable_sort(group.active.begin(), group.active.end(),
                    [](const Hypothesis& a, const Hypothesis& b) { return a.score() > b.score(); });
+  std::vector<Hypothesis>& finished = group.finished;
   for (Hypothesis& hypothesis : group.active) {
-    if (group.by_beams() && group.finished.size() >= static_cast<size_t>(group.task.beam)) break;
-    group.finished.push_back(std::move(hypothesis));
+    if (hypothesis.hot) {
+      const int node = hypothesis.node;
+      if (node != Hotwords::kRoot && !group.task.hotwords->complete(node)) continue;
+      hypothesis.gain += hypothesis.pending;
+      group.hot_finished.push_back(std::move(hypothesis));
+    } else if (!group.by_beams() || finished.size() < static_cast<size_t>(group.task.beam)) {
+      finished.push_back(std::move(hypothesis));
+    }
   }
-  const Hypothesis& best = *std::max_element(
-      group.finished.begin(), group.finished.end(), [&](const Hypothesis& a, const Hypothesis& b) {
-        if (a.looped != b.looped) return a.looped;
-        return a.rank(group.task.length_penalty) < b.rank(group.task.length_penalty);
-      });
+  finished.insert(finished.end(), group.hot_finished.begin(), group.hot_finished.end());
+  const Hypothesis& best = best_of(finished, group.task.length_penalty);
   return {.tokens = best.tokens,
           .sum_logprob = best.sum_logprob,
           .avg_logprob = best.sum_logprob / (static_cast<double>(best.tokens.size()) + 1),
+          .gain = best.gain,
           .no_speech_prob = group.no_speech_prob,
           .temperature = group.task.temperature,
           .looped = best.looped};
@@ -425,26 +326,28 @@ std::vector<DecodeResult> decode(nn::Context& ctx, Search& search, std::vector<D
   return results;
 }
 
-std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDecoder& decoder,
-                                                 const text::SpecialTokens& special,
-                                                 std::shared_ptr<const CrossState> cross) {
+LanguageGuess detect_language(nn::Context& ctx, const TokenDecoder& decoder,
+                              const text::SpecialTokens& special,
+                              std::shared_ptr<const CrossState> cross) {
   const nn::Scope scope(ctx);
   KvState state(decoder.cache_shape(), 1);
   state.reset(0, std::move(cross));
   const Row row{0, special.sot, true};
-  const float* logits = decoder.step(ctx, state, {&row, 1}).row(0);
-  std::vector<LanguageProbability> languages;
+  const nn::Tensor out = decoder.step(ctx, state, {&row, 1});
+  const std::span<const float> logits(out.row(0), static_cast<size_t>(out.cols()));
+  LanguageGuess guess{.languages = {}, .no_speech_prob = probability(logits, special.no_speech)};
+  std::vector<LanguageProbability>& languages = guess.languages;
   std::vector<float> values;
   for (const auto& [code, id] : special.languages) {
     languages.push_back({code, 0});
-    values.push_back(logits[id]);
+    values.push_back(logits[static_cast<size_t>(id)]);
   }
   const float logsumexp = nn::peak(values).logsumexp;
   for (size_t i = 0; i < values.size(); ++i)
     languages[i].probability = std::exp(values[i] - logsumexp);
   std::stable_sort(languages.begin(), languages.end(),
                    [](const auto& a, const auto& b) { return a.probability > b.probability; });
-  return languages;
+  return guess;
 }
 
 }  // namespace parley::decoder

@@ -1,6 +1,7 @@
 // Decoding of windows: greedy, sampled, or by beams; many windows at once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -23,7 +24,7 @@ struct DecodeTask {
       initial_tokens;     // [sot_prev, prompt...,] sot [, language, task] [, no_timestamps]
   int64_t sot_index = 0;  // where sot stands in them
   std::shared_ptr<const LogitRules> rules;
-  std::shared_ptr<const Hotwords> hotwords = nullptr;  // null: none
+  std::shared_ptr<const Hotwords> hotwords = nullptr;  // null: none; for temperature 0
   bool stop_loops =
       false;  // a sequence that repeats itself over and over ends, and counts as failed
   float temperature =
@@ -42,17 +43,28 @@ struct DecodeResult {
   std::vector<int32_t> tokens;  // sampled, without eot
   double sum_logprob = 0;
   double avg_logprob = 0;  // sum_logprob / (tokens + 1)
+  double gain = 0;         // by hotwords, in log-probability: not in the sum
   float no_speech_prob = 0;
   float temperature = 0;
   bool looped = false;  // ended because it repeated itself
 };
 
+// How many sequences with hotwords are looked after beside the beams.
+inline int hot_sequences(int beam) { return std::max(2, beam); }
+// The sequences of a task: beams, with hotwords more beside them; above temperature 0 its samples.
+int slots_for(const DecodeTask& task);
+
+// Hotwords leave the plain search as it is. Beside it, further sequences say a phrase where it is
+// not too unlikely: each of its tokens gains Hotwords::gain(). One that leaves the phrase before
+// its end is dropped; one that completes it keeps the gain, and in the end is the result when it
+// ranks above all plain ones. So hotwords change a text only by whole phrases.
+//
 // Decodes tasks in the order in which they are submitted, as many together as slots allow; a task
 // joins as soon as others have finished. The results do not depend on what is decoded beside a
 // task. Belongs to one thread at a time.
 class Search {
  public:
-  // slots: sequences decoded together; a task takes as many as it has beams or samples.
+  // slots: sequences decoded together; a task takes as many as slots_for() says.
   Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots);
   ~Search();
 
@@ -78,14 +90,21 @@ class Search {
   struct Group;
   struct Choice;
   struct Hypothesis;
+  struct Survivors;
   void admit();
   void feed(const Group& group, std::vector<Row>& rows) const;
   void begin(Group& group, std::span<float> sot_logits);
   void choose(nn::Context& ctx, std::span<Choice> choices) const;
-  void raise_hotwords(nn::Context& ctx, std::span<Choice> choices) const;
   void append(const DecodeTask& task, Hypothesis& hypothesis, int32_t token) const;
   void sample(Group& group, std::span<const Choice> choices);
-  void extend_beams(Group& group, std::span<const Choice> choices);
+  void search(Group& group, std::span<const Choice> choices);
+  void extend_beams(Group& group, std::span<const Choice> choices, Survivors& next) const;
+  void extend_hot(Group& group, std::span<const Choice> choices, Survivors& next) const;
+  static void finish_plain(Group& group, std::vector<Hypothesis> growing);
+  // There must be one.
+  static const Hypothesis& best_of(std::span<const Hypothesis> finished, float length_penalty);
+  static double best_plain_score(const Group& group, const Survivors& plain);
+  void replace_active(Group& group, Survivors next);
   DecodeResult finish(Group& group);
 
   const TokenDecoder& decoder_;
@@ -104,13 +123,17 @@ class Search {
 std::vector<DecodeResult> decode(nn::Context& ctx, Search& search, std::vector<DecodeTask> tasks);
 
 struct LanguageProbability {
-  std::string code;
-  float probability;
+  std::string code = {};
+  float probability = 0;
 };
-// The likelihood of each language of a multilingual checkpoint, likeliest first: one step on sot,
-// softmax over the language tokens only. Reference: openai/whisper decoding.py, detect_language.
-std::vector<LanguageProbability> detect_language(nn::Context& ctx, const TokenDecoder& decoder,
-                                                 const text::SpecialTokens& special,
-                                                 std::shared_ptr<const CrossState> cross);
+struct LanguageGuess {
+  std::vector<LanguageProbability> languages;  // likeliest first
+  float no_speech_prob = 0;                    // as DecodeResult's
+};
+// The likelihood of each language of a multilingual checkpoint: one step on sot, softmax over the
+// language tokens only. Reference: openai/whisper decoding.py, detect_language.
+LanguageGuess detect_language(nn::Context& ctx, const TokenDecoder& decoder,
+                              const text::SpecialTokens& special,
+                              std::shared_ptr<const CrossState> cross);
 
 }  // namespace parley::decoder

@@ -21,8 +21,10 @@ constexpr size_t kMaxDraft = 64;  // tokens read in one step: each takes a row o
 
 double seconds(int64_t samples) { return static_cast<double>(samples) / dsp::kSampleRate; }
 
+// Hotwords wait for the final text: they need sequences beside the greedy one.
 TranscribeOptions greedy(TranscribeOptions options) {
   options.beam = 1;
+  options.hotwords.clear();
   options.temperatures = {0};
   return options;
 }
@@ -59,7 +61,7 @@ LivePartials::LivePartials(const SpeechModel& model, const TranscribeOptions& op
     : model_(model),
       policy_(model, greedy(options)),
       compression_ratio_threshold_(options.compression_ratio_threshold),
-      language_known_(!policy_.needs_language()),
+      detects_language_(policy_.needs_language()),
       state_(model.decoder.cache_shape(), 1) {}
 
 void LivePartials::begin(int64_t window_start) {
@@ -77,14 +79,10 @@ std::optional<LivePartials::Text> LivePartials::pass(nn::Context& ctx, SourceWin
   const dsp::Window& window = source.window;
   if (window.start != window_start_) begin(window.start);
   const auto cross = listen(ctx, model_, source.mel);
-  if (!language_known_) {
-    language_known_ = !language.empty();
-    policy_.set_language(
-        language_known_
-            ? language
-            : decoder::detect_language(ctx, model_.decoder, model_.tokenizer.special(), cross)
-                  .at(0)
-                  .code);
+  if (detects_language_) {
+    LanguageDetection heard = policy_.language_detection();
+    if (language.empty()) heard.hear(policy_.hear_language(ctx, cross));
+    policy_.set_language(language.empty() ? heard.best().code : language);
   }
   if (abandon()) return std::nullopt;
   const std::vector<int32_t> before = tokens_;
@@ -105,7 +103,8 @@ std::optional<decoder::DecodeResult> LivePartials::decode(nn::Context& ctx,
   const size_t prompt = task.initial_tokens.size();
   std::vector<int32_t> draft = tokens_;
   draft.resize(std::min(draft.size(), settled_ + kMaxDraft));
-  cut(task, settled_);
+  tokens_.resize(settled_);
+  logprobs_.resize(settled_);
   decoder::DecodeResult result;
   Choice next;
   {
@@ -123,7 +122,7 @@ std::optional<decoder::DecodeResult> LivePartials::decode(nn::Context& ctx,
     for (int64_t row = sot_apart ? 1 : 0; row < logits.rows(); ++row) {
       next = choose(task, {logits.row(row), static_cast<size_t>(logits.cols())});
       if (tokens_.size() == draft.size() || next.token != draft[tokens_.size()]) break;
-      keep(task, next);
+      keep(next);
       ++verified_;
     }
     state_.truncate(0, static_cast<int64_t>(prompt + tokens_.size()));
@@ -136,7 +135,7 @@ std::optional<decoder::DecodeResult> LivePartials::decode(nn::Context& ctx,
       logprobs_.resize(tokens_.size(), 0);
       return std::nullopt;
     }
-    keep(task, next);
+    keep(next);
     ++decoded_;
     const nn::Scope scope(ctx);
     const decoder::Row row{0, next.token, true};
@@ -156,36 +155,17 @@ float LivePartials::no_speech_prob(std::span<const float> logits) const {
   return std::exp(logits[static_cast<size_t>(token)] - nn::peak(logits).logsumexp);
 }
 
-// The likeliest token, as decoder::Search takes it: hotwords raise what is chosen, not its
-// log-probability.
+// The likeliest token, as decoder::Search takes it.
 LivePartials::Choice LivePartials::choose(const decoder::DecodeTask& task,
                                           std::span<float> logits) const {
   task.rules->apply(logits, tokens_);
-  nn::Peak best = nn::peak(logits);
-  const float logsumexp = best.logsumexp;
-  float raised = 0;
-  if (task.hotwords) {
-    task.hotwords->raise(hotword_node_, logits);
-    best = nn::peak(logits);
-    raised = task.hotwords->raised(hotword_node_, static_cast<int32_t>(best.index));
-  }
-  return {static_cast<int32_t>(best.index), best.maximum - raised - logsumexp};
+  const nn::Peak best = nn::peak(logits);
+  return {static_cast<int32_t>(best.index), best.maximum - best.logsumexp};
 }
 
-void LivePartials::keep(const decoder::DecodeTask& task, const Choice& choice) {
+void LivePartials::keep(const Choice& choice) {
   tokens_.push_back(choice.token);
   logprobs_.push_back(choice.logprob);
-  if (task.hotwords) hotword_node_ = task.hotwords->advance(hotword_node_, choice.token).node;
-}
-
-// Forgets all but the first tokens.
-void LivePartials::cut(const decoder::DecodeTask& task, size_t count) {
-  tokens_.resize(count);
-  logprobs_.resize(count);
-  hotword_node_ = decoder::Hotwords::kRoot;
-  if (!task.hotwords) return;
-  for (const int32_t token : tokens_)
-    hotword_node_ = task.hotwords->advance(hotword_node_, token).node;
 }
 
 // Tokens of the last pass that the pass before has too, up to the end of a word in both.

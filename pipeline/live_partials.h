@@ -21,7 +21,8 @@ namespace parley::pipeline {
 
 // Greedy text of the open window, pass by pass. What a pass says is the draft of the next: one
 // decoder step reads the whole draft, and only what follows the first token that the new audio
-// changes is decoded token by token. The text is that of plain greedy decoding.
+// changes is decoded token by token. The text is that of plain greedy decoding; hotwords wait for
+// the final text.
 //
 // What two passes agree on, cut at the end of a word, is settled: later passes of the window begin
 // with it. Reference: LocalAgreement-2 (Macháček et al. 2023; ufal/whisper_streaming,
@@ -61,8 +62,7 @@ class LivePartials {
                                               const std::function<bool()>& abandon);
   float no_speech_prob(std::span<const float> logits) const;
   Choice choose(const decoder::DecodeTask& task, std::span<float> logits) const;
-  void keep(const decoder::DecodeTask& task, const Choice& choice);
-  void cut(const decoder::DecodeTask& task, size_t count);
+  void keep(const Choice& choice);
   size_t agreed(const std::vector<int32_t>& before) const;
   Text show(const decoder::DecodeResult& result, const dsp::Window& window,
             const WindowedTranscript::Pending& pending);
@@ -70,13 +70,12 @@ class LivePartials {
   const SpeechModel& model_;
   DecodePolicy policy_;
   float compression_ratio_threshold_;
-  bool language_known_;
+  bool detects_language_;
   decoder::KvState state_;
   int64_t window_start_ = -1;
   std::vector<int32_t> tokens_;   // of the last pass over this window
   std::vector<double> logprobs_;  // of each
   size_t settled_ = 0;            // tokens
-  int hotword_node_ = 0;          // where they stand among the hotwords
   std::string shown_;             // the text of the last pass
   int64_t verified_ = 0;
   int64_t decoded_ = 0;

@@ -176,7 +176,9 @@ class LiveSession::Work {
 
   void hear(SourceWindow source) {
     auto cross = encode(source.mel);
-    submit(text_.add(ctx_, std::move(source), std::move(cross)));
+    text_.add(ctx_, std::move(source), std::move(cross));
+    text_.decide_language();  // for now: the next windows may know better
+    for (const int64_t part : text_.take_ready()) submit(part);
   }
 
   std::shared_ptr<const decoder::CrossState> encode(std::span<const float> mel) {

@@ -1,13 +1,16 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "pipeline/decode_policy.h"
 #include "pipeline/hallucinations.h"
 #include "pipeline/mel_spool.h"
 #include "pipeline/segments.h"
+#include "pipeline/speech_map.h"
 #include "pipeline/stopwatch.h"
 #include "pipeline/strategies.h"
+#include "pipeline/vad_model.h"
 #include "pipeline/window_source.h"
 #include "pipeline/word_times.h"
 #include "text/utf8.h"
@@ -17,6 +20,11 @@ namespace parley::pipeline {
 namespace {
 
 constexpr double kFrame = 0.01;  // seconds of a log-mel frame
+// In frames:
+constexpr int64_t kPause = 50;      // shorter ones are within speech
+constexpr int64_t kUnheard = 100;   // so much speech without text is heard again
+constexpr int64_t kBefore = 20;     // from so far before it
+constexpr int64_t kProgress = 100;  // when that is so much later than what was heard
 
 class SequentialRun {
  public:
@@ -29,58 +37,113 @@ class SequentialRun {
         timings_(timings),
         policy_(model, options),
         search_(model.decoder, model.tokenizer.special(), policy_.sequences()),
-        mel_(model.encoder.n_mels()) {}
+        mel_(model.encoder.n_mels()),
+        detects_speech_(detects_speech(options)) {}
 
   Transcript run(dsp::AudioReader audio) {
     read(audio);
-    const int64_t content = mel_.frames();
-    std::vector<int32_t> said = policy_.initial_prompt();  // all tokens so far
-    size_t prompt_from = 0;
-    for (int64_t seek = 0; seek < content;) {
-      ctx_.throw_if_stopped();
-      const int64_t size = std::min(model_.encoder.frames(), content - seek);
-      const double start = static_cast<double>(seek) * kFrame;
-      const auto cross = listen(seek, size);
-      const decoder::DecodeResult result =
-          decode(cross, std::span(said).subspan(prompt_from), static_cast<uint64_t>(seek));
-      ++timings_.windows;
-      if (policy_.is_silence(result)) {
-        transcript_.rejected.push_back({start, start + static_cast<double>(size) * kFrame,
-                                        policy_.text_of(result.tokens), "no_speech"});
-        seek += size;
-        continue;
+    said_ = policy_.initial_prompt();
+    if (policy_.needs_language()) detect_language();
+    int64_t seek = 0;
+    for (const Stretch& clip : clips_) {
+      for (seek = std::max(seek, clip.start); seek < clip.end;) {
+        ctx_.throw_if_stopped();
+        // A window whose only pair of timestamps stands at its start would be heard for ever.
+        seek = std::max(hear(seek, clip.end), seek + 1);
+        if (events_.progress)
+          events_.progress(static_cast<double>(std::min(seek, mel_.frames())) * kFrame);
       }
-      WindowSegments window = segment_window(model_.tokenizer, result, start,
-                                             static_cast<double>(size) * kFrame, Unfinished::kDrop);
-      int64_t next = seek + frames_in(window.advance);
-      if (policy_.needs_words()) {
-        add_words_to(window, cross, start, size);
-        if (const auto speech = leading_silence(window, start)) {
-          seek = std::max(frames_in(*speech), seek + 1);
-          continue;
-        }
-        next = drop_hallucinations(window, seek, size, after_words(window, seek, size, next));
-      }
-      drop_empty(window.segments);
-      for (Segment& segment : window.segments) {
-        said.insert(said.end(), segment.tokens.begin(), segment.tokens.end());
-        deliver(std::move(segment), options_.word_timestamps, transcript_, events_);
-      }
-      if (!options_.condition_on_previous_text || result.temperature > 0.5f)
-        prompt_from = said.size();
-      // A window whose only pair of timestamps stands at its start would be heard for ever.
-      seek = std::max(next, seek + 1);
-      if (events_.progress) events_.progress(static_cast<double>(std::min(seek, content)) * kFrame);
     }
     transcript_.language = policy_.language();
-    if (!model_.multilingual) transcript_.language_probability = 1;
+    if (!policy_.detects_language()) transcript_.language_probability = 1;
+    for (std::string& notice : policy_.notices()) transcript_.notices.push_back(std::move(notice));
+    std::stable_sort(transcript_.rejected.begin(), transcript_.rejected.end(),
+                     [](const Rejected& a, const Rejected& b) { return a.start < b.start; });
     return std::move(transcript_);
   }
 
  private:
-  // Spools the raw log-mel of the whole input, and finds its maximum.
+  // Hears the window that begins at frame `seek`, at most to `end`. Returns where the next begins.
+  int64_t hear(int64_t seek, int64_t end) {
+    const int64_t size = std::min(model_.encoder.frames(), end - seek);
+    const double start = static_cast<double>(seek) * kFrame;
+    const double length = static_cast<double>(size) * kFrame;
+    const auto cross = listen(seek, size);
+    const bool speech = !uncovered(speech_, {}, {seek, seek + size}, kUnheard).empty();
+    const Decoded decoded = decode(cross, static_cast<uint64_t>(seek), speech);
+    const decoder::DecodeResult& result = decoded.result;
+    ++timings_.windows;
+    if (policy_.is_silence(result)) {
+      const int64_t next = hear_again({}, {seek, seek + size}).value_or(seek + size);
+      reject({seek, next}, policy_.text_of(result.tokens), "no_speech");
+      return next;
+    }
+    WindowSegments window =
+        segment_window(model_.tokenizer, result, start, length, Unfinished::kDrop);
+    int64_t next = seek + frames_in(window.advance);
+    if (policy_.needs_words()) {
+      add_words_to(window, cross, start, size);
+      if (const auto words = leading_silence(window, start)) return frames_in(*words);
+      next = drop_hallucinations(window, seek, size, after_words(window, seek, size, next));
+    }
+    drop_empty(window.segments);
+    next = leave_to_next(window.segments, {seek, next});
+    for (Segment& segment : window.segments) {
+      said_.insert(said_.end(), segment.tokens.begin(), segment.tokens.end());
+      keep_inside(segment, std::min(start + length, transcript_.duration));
+      deliver(std::move(segment), options_.word_timestamps, transcript_, events_);
+    }
+    if (!options_.condition_on_previous_text || result.temperature > 0.5f || decoded.misled)
+      prompt_from_ = said_.size();
+    return next;
+  }
+
+  // Where speech begins that the window leaves out, unless it was left out once before.
+  std::optional<int64_t> hear_again(const std::vector<Segment>& segments, Stretch window) {
+    for (const Stretch& left : uncovered(speech_, segments, window, kUnheard)) {
+      const int64_t from = std::max(left.start - kBefore, window.start);
+      if (from < window.start + kProgress || from < heard_twice_) continue;
+      heard_twice_ = window.end;
+      return from;
+    }
+    return std::nullopt;
+  }
+
+  // The window is over. When it leaves speech out, the next begins there, and hears what follows
+  // again too; what is left out for good is reported.
+  int64_t leave_to_next(std::vector<Segment>& segments, Stretch window) {
+    if (const auto again = hear_again(segments, window)) {
+      std::erase_if(segments, [&](const Segment& segment) {
+        return frames_in(segment.start) >= *again + kBefore;
+      });
+      window.end = segments.empty() ? *again : std::max(*again, frames_in(segments.back().end));
+    }
+    for (const Stretch& left : uncovered(speech_, segments, window, kUnheard))
+      reject(left, "", "unheard");
+    return window.end;
+  }
+
+  void reject(Stretch part, std::string text, const char* reason) {
+    transcript_.rejected.push_back({static_cast<double>(part.start) * kFrame,
+                                    static_cast<double>(part.end) * kFrame, std::move(text),
+                                    reason});
+  }
+
+  // A model may give times after the end of the sound.
+  static void keep_inside(Segment& segment, double end) {
+    const auto cut = [end](auto& span) {
+      span.start = std::min(span.start, end);
+      span.end = std::min(span.end, end);
+    };
+    cut(segment);
+    for (Word& word : segment.words) cut(word);
+  }
+
+  // Spools the raw log-mel of the whole input, and finds its maximum and its speech.
   void read(dsp::AudioReader& audio) {
     dsp::LogMelStream stream(model_.log_mel);
+    std::optional<dsp::SpeechSegmenter> speech;
+    if (detects_speech_) speech.emplace(frame_classifier(options_));
     std::vector<float> block(dsp::kSampleRate * 4);
     std::vector<float> frames;
     size_t count = 1;
@@ -89,6 +152,11 @@ class SequentialRun {
       {
         const Stopwatch watch(timings_.decode_audio);
         count = audio.read(block);
+      }
+      if (speech) {
+        const Stopwatch watch(timings_.vad);
+        count > 0 ? speech->push(std::span(block).first(count)) : speech->finish();
+        while (speech->next_window()) continue;  // this strategy has its own
       }
       const Stopwatch watch(timings_.frontend);
       if (count > 0) {
@@ -106,11 +174,50 @@ class SequentialRun {
     maximum_ = stream.maximum();
     transcript_.duration = static_cast<double>(audio.samples_read()) / dsp::kSampleRate;
     transcript_.notices = notices_of(audio);
+    find_clips(speech ? stretches(speech->speech_in(0, speech->position()))
+                      : std::vector<Stretch>{});
+  }
+
+  // With a detector only the surroundings of speech are listened to, as openai/whisper listens to
+  // its clip_timestamps.
+  void find_clips(const std::vector<Stretch>& speech) {
+    const int64_t content = mel_.frames();
+    clips_ = {{0, content}};
+    if (!detects_speech_) return;
+    clips_ = padded(speech, frames_in(dsp::PlannerOptions().padding),
+                    frames_in(options_.endpoint_silence), content);
+    speech_ = padded(speech, 0, kPause, content);
+    for (const Stretch& gap : between(clips_, content)) reject(gap, "", "vad");
+    if (!transcript_.rejected.empty() && transcript_.rejected.back().end >= content * kFrame)
+      transcript_.rejected.back().end = transcript_.duration;
+  }
+
+  // In the windows with which listening begins.
+  void detect_language() {
+    LanguageDetection detection = policy_.language_detection();
+    std::shared_ptr<const decoder::CrossState> first;
+    for (const Stretch& clip : clips_) {
+      for (int64_t seek = clip.start; seek < clip.end && !detection.sure();) {
+        ctx_.throw_if_stopped();
+        const int64_t size = std::min(model_.encoder.frames(), clip.end - seek);
+        const auto cross = listen(seek, size);
+        const Stopwatch watch(timings_.decoder);
+        detection.hear(policy_.hear_language(ctx_, cross));
+        if (!first) first = cross;
+        seek += size;
+      }
+    }
+    first_ = std::move(first);
+    policy_.set_language(detection.best().code);
+    transcript_.language_probability = detection.best().probability;
   }
 
   // Frames [seek, seek + size) normalized by the file's maximum; zeros after them, as the reference
   // pads.
   std::shared_ptr<const decoder::CrossState> listen(int64_t seek, int64_t size) {
+    // The first window was heard when the language was detected.
+    if (auto first = std::exchange(first_, nullptr); first && seek == clips_.front().start)
+      return first;
     const nn::Scope scope(ctx_);
     const nn::Tensor mel = ctx_.allocate({model_.encoder.frames(), model_.encoder.n_mels()});
     {
@@ -127,23 +234,30 @@ class SequentialRun {
     return model_.decoder.listen(ctx_, features);
   }
 
-  decoder::DecodeResult decode(const std::shared_ptr<const decoder::CrossState>& cross,
-                               std::span<const int32_t> prompt, uint64_t window) {
+  struct Decoded {
+    decoder::DecodeResult result = {};
+    bool misled = false;  // by the text before
+  };
+  // speech: the detector found some in the window.
+  Decoded decode(const std::shared_ptr<const decoder::CrossState>& cross, uint64_t window,
+                 bool speech) {
     const Stopwatch watch(timings_.decoder);
-    if (policy_.needs_language()) {
-      const auto languages =
-          decoder::detect_language(ctx_, model_.decoder, model_.tokenizer.special(), cross);
-      policy_.set_language(languages.at(0).code);
-      transcript_.language_probability = languages.at(0).probability;
-    }
-    decoder::DecodeResult result;
-    for (int attempt = 0; attempt < policy_.attempts(); ++attempt) {
-      result = std::move(
+    std::span<const int32_t> prompt = std::span(said_).subspan(prompt_from_);
+    Decoded decoded;
+    for (int attempt = 0; attempt < policy_.attempts();) {
+      decoded.result = std::move(
           decoder::decode(ctx_, search_, {policy_.task(cross, prompt, attempt, window)}).at(0));
-      timings_.tokens += static_cast<int64_t>(result.tokens.size());
-      if (policy_.accepts(result)) break;
+      timings_.tokens += static_cast<int64_t>(decoded.result.tokens.size());
+      if (detects_speech_ && policy_.misled(decoded.result, prompt, speech)) {
+        decoded.misled = true;
+        prompt = {};
+        attempt = 0;
+        continue;
+      }
+      if (policy_.accepts(decoded.result, speech)) break;
+      ++attempt;
     }
-    return result;
+    return decoded;
   }
 
   static int64_t frames_in(double seconds) { return std::lround(seconds / kFrame); }
@@ -223,7 +337,14 @@ class SequentialRun {
   decoder::Search search_;
   MelSpool mel_;
   float maximum_ = 0;
-  double last_speech_ = 0;  // end of the last word, when words are timed
+  bool detects_speech_;
+  std::vector<Stretch> clips_;   // to listen to
+  std::vector<Stretch> speech_;  // known; none without a detector
+  int64_t heard_twice_ = 0;      // speech before this frame is not heard again
+  std::vector<int32_t> said_;    // all tokens so far
+  size_t prompt_from_ = 0;
+  std::shared_ptr<const decoder::CrossState> first_;  // of the first window, when it is known
+  double last_speech_ = 0;                            // end of the last word, when words are timed
   Transcript transcript_;
 };
 

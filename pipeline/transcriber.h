@@ -25,7 +25,8 @@ enum class Strategy {
                 // timestamp was
 };
 enum class VadKind {
-  kAuto,  // Silero's when its model is given, else WebRTC's
+  kAuto,  // windows: Silero's when its model is given, else WebRTC's; sequential: none, as
+          // published
   kSilero,
   kWebrtc,
   kOff,  // everything is speech
@@ -35,10 +36,11 @@ enum class Task { kTranscribe, kTranslate };  // kTranslate: into English, by mu
 // The defaults of openai/whisper's command line.
 struct TranscribeOptions {
   Strategy strategy = Strategy::kWindows;
-  VadKind vad = VadKind::kAuto;                              // windows only
+  VadKind vad = VadKind::kAuto;
   std::shared_ptr<const dsp::SileroModel> silero = nullptr;  // (pipeline/vad_model.h)
-  double endpoint_silence = 3;  // seconds of silence that end a window; windows only
-  std::string language = "";    // code; empty: detected from the first window with speech
+  double endpoint_silence = 3;  // seconds of silence that end a window, or are skipped
+  std::string language = "";    // code; empty: detected from the first windows with speech
+  std::vector<std::string> languages = {};  // codes among which it is; empty: all that are known
   Task task = Task::kTranscribe;
   int beam = 5;     // at temperature 0; 1: greedy
   int best_of = 5;  // samples above temperature 0
@@ -61,6 +63,23 @@ struct TranscribeOptions {
   double hallucination_silence_threshold = -1;
   bool timestamps = true;  // the model gives times to segments; false: one segment for each window
 };
+
+// The detector that finds speech: never kAuto.
+inline VadKind voice_detector(const TranscribeOptions& options) {
+  if (options.vad != VadKind::kAuto) return options.vad;
+  if (options.strategy == Strategy::kSequential) return VadKind::kOff;
+  return options.silero ? VadKind::kSilero : VadKind::kWebrtc;
+}
+
+// Whether Silero's model is used if it is there.
+inline bool wants_silero(const TranscribeOptions& options) {
+  return options.vad == VadKind::kSilero ||
+         (options.vad == VadKind::kAuto && options.strategy == Strategy::kWindows);
+}
+
+inline bool detects_speech(const TranscribeOptions& options) {
+  return voice_detector(options) != VadKind::kOff;
+}
 
 // Throws Error for values that make no sense with any model.
 void check_options(const TranscribeOptions& options);

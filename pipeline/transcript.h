@@ -38,7 +38,8 @@ struct Segment {
 };
 
 // A span that gave no text, and why: "vad" (no speech there, not decoded), "no_speech" (the model
-// heard none), "hallucination" (its words are unlikely ones in the middle of silence).
+// heard none), "unheard" (the detector heard speech, the model gave no text for it),
+// "hallucination" (its words are unlikely ones in the middle of silence).
 struct Rejected {
   double start = 0;
   double end = 0;

@@ -39,12 +39,12 @@ std::shared_ptr<const dsp::SileroModel> load_vad_model(const std::filesystem::pa
 }
 
 dsp::FrameClassifier frame_classifier(const TranscribeOptions& options, bool even_level) {
-  if (options.vad == VadKind::kOff) return dsp::everything_is_speech();
-  if (options.vad == VadKind::kSilero && !options.silero)
+  const VadKind kind = voice_detector(options);
+  if (kind == VadKind::kOff) return dsp::everything_is_speech();
+  if (kind == VadKind::kSilero && !options.silero)
     throw Error("", "Silero's voice detector was asked for without a model");
-  dsp::FrameClassifier classifier = options.vad != VadKind::kWebrtc && options.silero
-                                        ? dsp::silero_classifier(options.silero)
-                                        : dsp::webrtc_classifier();
+  dsp::FrameClassifier classifier =
+      kind == VadKind::kSilero ? dsp::silero_classifier(options.silero) : dsp::webrtc_classifier();
   return even_level ? classifier : dsp::leveled(std::move(classifier));
 }
 

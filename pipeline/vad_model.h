@@ -13,9 +13,9 @@ namespace parley::pipeline {
 // Opens a model folder of kind vad (Silero's). Throws Error: not a model, of another kind, damaged.
 std::shared_ptr<const dsp::SileroModel> load_vad_model(const std::filesystem::path& folder);
 
-// What options.vad says. even_level: the audio has been brought to one level already; otherwise the
-// detector hears quiet parts louder. Throws Error when the detector is a model which options.silero
-// lacks.
+// What voice_detector() says. even_level: the audio has been brought to one level already;
+// otherwise the detector hears quiet parts louder. Throws Error when the detector is a model which
+// options.silero lacks.
 dsp::FrameClassifier frame_classifier(const TranscribeOptions& options, bool even_level = false);
 
 }  // namespace parley::pipeline

@@ -11,7 +11,7 @@ WindowCutter::WindowCutter(const dsp::LogMel& log_mel, int64_t frames,
                            const TranscribeOptions& options, bool even_level)
     : log_mel_(log_mel),
       frames_(frames),
-      detects_(options.vad != VadKind::kOff),
+      detects_(detects_speech(options)),
       segmenter_(frame_classifier(options, even_level),
                  {.detector = {}, .planner = {.endpoint_silence = options.endpoint_silence}}) {}
 

@@ -14,8 +14,8 @@
 namespace parley::pipeline {
 
 struct SourceWindow {
-  dsp::Window window;
-  std::vector<float> mel;  // [3000, n_mels], normalized
+  dsp::Window window = {};
+  std::vector<float> mel = {};  // [3000, n_mels], normalized
   // What it takes to hear parts of it again:
   std::vector<float> samples = {};           // [window.end - window.start]
   std::vector<dsp::SpeechSpan> speech = {};  // that was found in it, in samples of the stream

@@ -61,22 +61,38 @@ std::vector<dsp::Span> spans_of(const std::vector<Segment>& segments) {
 
 WindowedTranscript::WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
                                        const TranscribeEvents& events, DecodePolicy policy)
-    : model_(model), options_(options), events_(events), policy_(std::move(policy)) {}
+    : model_(model), options_(options), events_(events), policy_(std::move(policy)) {
+  if (policy_.needs_language()) detection_ = policy_.language_detection();
+}
 
-int64_t WindowedTranscript::add(nn::Context& ctx, SourceWindow source,
-                                std::shared_ptr<const decoder::CrossState> cross) {
-  if (policy_.needs_language()) {
-    const auto languages =
-        decoder::detect_language(ctx, model_.decoder, model_.tokenizer.special(), cross);
-    policy_.set_language(languages.at(0).code);
-    transcript_.language_probability = languages.at(0).probability;
-  }
+void WindowedTranscript::add(nn::Context& ctx, SourceWindow source,
+                             std::shared_ptr<const decoder::CrossState> cross) {
+  if (detection_) detection_->hear(policy_.hear_language(ctx, cross));
   const int64_t window = next_window_++;
   const dsp::Span all{source.window.start, source.window.end};
   source.mel = {};
   windows_.emplace(window, Entry{.source = std::move(source), .parts = 1});
   parts_.emplace(next_part_, Part{.window = window, .span = all, .cross = std::move(cross)});
-  return next_part_++;
+  waiting_.push_back(next_part_++);
+  if (!detection_ || !detection_->sure()) return;
+  decide_language();
+  detection_.reset();
+}
+
+void WindowedTranscript::decide_language() {
+  if (!detection_) return;
+  const decoder::LanguageProbability best = detection_->best();
+  policy_.set_language(best.code);
+  transcript_.language_probability = best.probability;
+}
+
+std::vector<int64_t> WindowedTranscript::take_ready() {
+  if (policy_.needs_language()) return {};
+  return std::exchange(waiting_, {});
+}
+
+std::span<const int32_t> WindowedTranscript::prompt_of(const Part& part) const {
+  return part.prompted ? policy_.initial_prompt() : std::span<const int32_t>();
 }
 
 decoder::DecodeTask WindowedTranscript::task(int64_t number) const {
@@ -86,11 +102,16 @@ decoder::DecodeTask WindowedTranscript::task(int64_t number) const {
       static_cast<uint64_t>(part.span.start - windows_.at(part.window).source.window.start);
   const uint64_t key =
       from << 40 | static_cast<uint64_t>(part.depth) << 32 | static_cast<uint64_t>(part.window);
-  return policy_.task(part.cross, policy_.initial_prompt(), part.attempt, key);
+  return policy_.task(part.cross, prompt_of(part), part.attempt, key);
 }
 
 bool WindowedTranscript::take(nn::Context& ctx, int64_t number, decoder::DecodeResult result) {
   Part& part = parts_.at(number);
+  if (policy_.misled(result, prompt_of(part), detects_speech(options_))) {
+    part.prompted = false;
+    part.attempt = 0;
+    return false;
+  }
   if (!policy_.accepts(result) && part.attempt + 1 < policy_.attempts()) {
     ++part.attempt;
     return false;
@@ -259,8 +280,9 @@ Transcript WindowedTranscript::finish(const WindowSource::Summary& summary) {
   flush();
   transcript_.duration = seconds(summary.samples);
   transcript_.language = policy_.language();
-  if (!model_.multilingual) transcript_.language_probability = 1;
+  if (!policy_.detects_language()) transcript_.language_probability = 1;
   transcript_.notices = summary.notices;
+  for (std::string& notice : policy_.notices()) transcript_.notices.push_back(std::move(notice));
   for (const auto& [start, end] : summary.skipped)
     transcript_.rejected.push_back({seconds(start), seconds(end), "", "vad"});
   std::stable_sort(transcript_.rejected.begin(), transcript_.rejected.end(),

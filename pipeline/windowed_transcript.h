@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,13 @@ class WindowedTranscript {
   WindowedTranscript(const SpeechModel& model, const TranscribeOptions& options,
                      const TranscribeEvents& events, DecodePolicy policy);
 
-  // A window has been encoded; returns the number of its first part, which is all of it. Without a
-  // language in the options the first one decides it.
-  int64_t add(nn::Context& ctx, SourceWindow source,
-              std::shared_ptr<const decoder::CrossState> cross);
+  // Another window has been encoded; all of it is its first part. When the language is to be
+  // detected it may have to wait for those after it.
+  void add(nn::Context& ctx, SourceWindow source, std::shared_ptr<const decoder::CrossState> cross);
+  // Those that wait are not to wait any longer: no window follows, or a live listener waits too.
+  void decide_language();
+  // The numbers of windows' first parts that may be decoded now, each once, in order.
+  std::vector<int64_t> take_ready();
   // What to decode for a part now.
   decoder::DecodeTask task(int64_t part) const;
   // The result of that. True: it is good, and the part is done; false: task() says what to try
@@ -85,8 +89,10 @@ class WindowedTranscript {
     int depth = 0;   // 0: all of the window; above: how often that was heard before
     std::shared_ptr<const decoder::CrossState> cross = nullptr;
     int attempt = 0;
+    bool prompted = true;
   };
 
+  std::span<const int32_t> prompt_of(const Part& part) const;
   void take_text(nn::Context& ctx, const Part& part, Entry& entry,
                  const decoder::DecodeResult& result);
   bool hear_again(const Part& part, Entry& entry, std::vector<dsp::Span> covered);
@@ -98,8 +104,10 @@ class WindowedTranscript {
   const TranscribeOptions& options_;
   const TranscribeEvents& events_;
   DecodePolicy policy_;
+  std::optional<LanguageDetection> detection_;  // until it is sure
   int64_t next_window_ = 0;
   int64_t next_part_ = 0;
+  std::vector<int64_t> waiting_;      // first parts that take_ready() has not told of
   std::map<int64_t, Entry> windows_;  // by number: not settled yet
   std::map<int64_t, Part> parts_;     // by number: in work
   std::deque<int64_t> again_;         // parts that next_again() has not told of

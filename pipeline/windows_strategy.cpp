@@ -100,11 +100,13 @@ class WindowsRun {
         search_.idle() ? file.source.next() : file.source.next_if_ready();
     if (!item) {
       file.read = file.source.ended();
-      return false;
+      if (file.read) file.text.decide_language();
+    } else {
+      auto cross = encode(item->mel);
+      file.text.add(ctx_, std::move(*item), std::move(cross));
     }
-    auto cross = encode(item->mel);
-    submit(file, file.text.add(ctx_, std::move(*item), std::move(cross)));
-    return true;
+    for (const int64_t part : file.text.take_ready()) submit(file, part);
+    return item.has_value();
   }
 
   std::shared_ptr<const decoder::CrossState> encode(std::span<const float> mel) {

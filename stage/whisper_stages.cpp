@@ -82,6 +82,9 @@ nlohmann::json generation_facts(const nlohmann::json& generation, const WhisperD
       fields.has("max_initial_timestamp_index")
           ? fields.integer("max_initial_timestamp_index", 0, text::kTimestampTokens)
           : kMaxInitialTimestampIndex;
+  constexpr const char* kMaxPrompt = "max_prompt_tokens";
+  if (fields.has(kMaxPrompt))
+    facts[kMaxPrompt] = fields.integer(kMaxPrompt, 0, dims.max_target_positions / 2 - 1);
   facts["is_multilingual"] = fields.has("is_multilingual") ? fields.boolean("is_multilingual")
                                                            : tokenizer.special().multilingual;
   return facts;

@@ -20,9 +20,9 @@ void check_preprocessor(const nlohmann::json& config, const WhisperDims& dims,
 
 // What decoding needs to know beyond the dimensions, as the decoder stage's config holds it:
 // suppress_tokens, begin_suppress_tokens, alignment_heads, max_initial_timestamp_index,
-// is_multilingual. From `generation` (generation_config.json); what it lacks is what openai/whisper
-// does for this vocabulary and size. `sha256` is the checkpoint's. Throws Error named by `where`
-// for ids and heads that are out of range.
+// max_prompt_tokens (when given), is_multilingual. From `generation` (generation_config.json); what
+// it lacks is what openai/whisper does for this vocabulary and size. `sha256` is the checkpoint's.
+// Throws Error named by `where` for ids and heads that are out of range.
 nlohmann::json generation_facts(const nlohmann::json& generation, const WhisperDims& dims,
                                 const text::Tokenizer& tokenizer, std::string_view sha256,
                                 const std::string& where);

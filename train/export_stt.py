@@ -39,7 +39,7 @@ def generation_json(c: SttConfig, tokens: SttTokens) -> dict:
             "pad_token_id": tokens.end, "max_length": c.text_positions, "begin_suppress_tokens": [],
             "suppress_tokens": [tokens.id(name) for name in no_answers],
             "no_timestamps_token_id": tokens.no_timestamps, "prev_sot_token_id": tokens.id("<|startofprev|>"),
-            "max_initial_timestamp_index": 50, "return_timestamps": False, "is_multilingual": False}
+            "max_initial_timestamp_index": 50, "max_prompt_tokens": 0, "return_timestamps": False, "is_multilingual": False}
 
 
 PREPROCESSOR = {"feature_extractor_type": "WhisperFeatureExtractor", "feature_size": 80, "sampling_rate": 16000,

@@ -51,6 +51,23 @@ TEST(EmbeddedModel, HearsTheSamples) {
   }
 }
 
+// It was trained without previous text: with a long prompt it used to say little or nothing.
+TEST(EmbeddedModel, LeavesOutAPromptAndSaysSo) {
+  std::string prompt;
+  for (int i = 0; i < 90; ++i) prompt += "previously ";
+  const std::string file = sample("sample.flac");
+  for (const std::string strategy : {"windows", "sequential"}) {
+    const Outcome outcome = transcribe(
+        {"-m", model(), "--precision", "f32", "--strategy", strategy, "--prompt", prompt, file});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(words(outcome.out), said_in("sample.flac"));
+    EXPECT_NE(outcome.err.find("the prompt is left out"), std::string::npos) << outcome.err;
+  }
+  const Outcome live =
+      transcribe({"-m", model(), "--precision", "f32", "--live", "--prompt", prompt, file});
+  EXPECT_NE(live.err.find("the prompt is left out"), std::string::npos) << live.err;
+}
+
 TEST(EmbeddedModel, HearsNothingInSilenceAndNoise) {
   const TemporaryFolder folder;
   for (const double level : {0.0, 0.05}) {

@@ -107,6 +107,8 @@ TEST(TranscribeOptions, ValuesAreChecked) {
     expect_refused({arguments[0], arguments[1], "a.wav"}, arguments[0]);
   }
   expect_refused({"-l", "tlh", "a.wav"}, "--list-languages");
+  expect_refused({"-l", "de,tlh", "a.wav"}, "--list-languages");
+  expect_refused({"-l", "de,", "a.wav"}, "--list-languages");
   expect_refused({"-f", "doc", "a.wav"}, "unknown format 'doc'");
   expect_refused({"--nonsense", "a.wav"}, "--nonsense");
 }
@@ -120,6 +122,7 @@ TEST(TranscribeOptions, WhatCannotBeHonouredTogetherIsRefused) {
   expect_refused({"a.wav", "-f", "srt", "--min-cue", "5", "--max-cue", "2"}, "--min-cue");
   expect_refused({"a.wav", "--word-timestamps"}, "--word-timestamps");
   expect_refused({"a.wav", "--hotword-boost", "2"}, "--hotwords");
+  expect_refused({"a.wav", "--hotwords", "x", "--temperature", "0.2"}, "temperature 0");
   expect_refused({"a.wav", "--raw", "s16le"}, "--raw");
   expect_refused({"-", "--raw-rate", "8000"}, "--raw");
   expect_refused({"-", "--jobs-file", "-"}, "standard input");
@@ -127,7 +130,6 @@ TEST(TranscribeOptions, WhatCannotBeHonouredTogetherIsRefused) {
   expect_refused({"a.wav", "--quiet", "--verbose"}, "--verbose");
   expect_refused({"a.wav", "--condition-on-previous-text"}, "--condition-on-previous-text");
   expect_refused({"a.wav", "--strategy", "sequential", "--batch", "4"}, "--batch");
-  expect_refused({"a.wav", "--strategy", "sequential", "--vad", "webrtc"}, "--vad");
   expect_refused({"a.wav", "--strategy", "sequential", "--endpoint-silence", "1"},
                  "--endpoint-silence");
   expect_refused({"a.wav", "--vad", "off", "--endpoint-silence", "1"}, "--endpoint-silence");

@@ -84,6 +84,40 @@ TEST(TranscribeOutputs, WordsAreInJsonAndHighlightedInSubtitles) {
   }
 }
 
+TEST(TranscribeOutputs, ADetectorGivenToSequentialLimitsIt) {
+  const Bench bench;
+  const std::string file = bench.path("pauses.wav");
+  const std::string sound = s16le(noise(8 * 16000, 0, 1)) +
+                            read_bytes(bench.clip("a.wav")).substr(44) +
+                            s16le(noise(8 * 16000, 0, 1));
+  write_file(file, wav_header(16000, 1, 16, static_cast<uint32_t>(sound.size())) + sound);
+  const auto skipped = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"-f", "json", "--strategy", "sequential", file};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome = bench.run(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    int count = 0;
+    const json result = json::parse(outcome.out);
+    for (const json& rejected : result.at("rejected"))
+      count += rejected.at("reason") == "vad" ? 1 : 0;
+    return count;
+  };
+  EXPECT_EQ(skipped({}), 0);
+  EXPECT_EQ(skipped({"--vad", "off"}), 0);
+  EXPECT_EQ(skipped({"--vad", "webrtc"}), 2);
+  EXPECT_GE(skipped({"--vad", "silero"}), 1);
+  EXPECT_EQ(skipped({"--vad", "webrtc", "--endpoint-silence", "30"}), 2) << "at both ends";
+}
+
+TEST(TranscribeOutputs, OneOfSeveralLanguagesIsHeard) {
+  const Bench bench;
+  const Outcome outcome = bench.run({"-l", "sw,yoruba", "-f", "json", bench.clip("a.wav")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const json result = json::parse(outcome.out);
+  EXPECT_TRUE(result.at("language") == "sw" || result.at("language") == "yo") << outcome.out;
+  EXPECT_GE(result.at("language_probability").get<double>(), 0.5);
+}
+
 TEST(TranscribeOutputs, AllFormatsAreWrittenBesideEachOther) {
   const Bench bench;
   const Outcome outcome = bench.run({"-f", "txt,srt,vtt,json,jsonl,tsv,csv,lrc,txt", "-o",

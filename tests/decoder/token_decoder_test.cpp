@@ -119,7 +119,7 @@ TEST_P(DecoderGolden, DetectsLanguagesAsTheReference) {
   for (const auto& [clip, facts] : f.golden.facts.at("clips").items()) {
     if (!facts.contains("language_probs")) continue;
     for (const auto& [code, probability] :
-         detect_language(f.ctx, f.decoder, f.tokenizer.special(), f.listen(clip))) {
+         detect_language(f.ctx, f.decoder, f.tokenizer.special(), f.listen(clip)).languages) {
       ASSERT_NEAR(probability, facts.at("language_probs").at(code).get<float>(), 1e-3)
           << clip << " " << code;
       ++checked;

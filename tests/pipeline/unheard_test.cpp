@@ -162,9 +162,11 @@ TEST_F(UnheardOracle, EveryWordIsTextOrReported) {
         seed % 5 == 0 ? 0.3 : 0.0};
     WindowedTranscript transcript(*model, options, events, DecodePolicy(*model, options));
     std::vector<std::pair<int64_t, Span>> parts;
-    for (const dsp::Window& window : source.windows)
-      parts.emplace_back(transcript.add(ctx, cut(source, window), nullptr),
-                         Span{window.start, window.end});
+    for (const dsp::Window& window : source.windows) {
+      transcript.add(ctx, cut(source, window), nullptr);
+      for (const int64_t part : transcript.take_ready())
+        parts.emplace_back(part, Span{window.start, window.end});
+    }
     int64_t heard = 0;
     while (!parts.empty()) {  // finished in any order
       std::swap(parts.back(), parts[random() % parts.size()]);
