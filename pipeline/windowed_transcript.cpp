@@ -26,6 +26,7 @@ WindowedTranscript::WindowedTranscript(const SpeechModel& model, const Transcrib
 void WindowedTranscript::add(nn::Context& ctx, const dsp::Window& window,
                              std::shared_ptr<const decoder::CrossState> cross) {
   if (detection_) detection_->hear(policy_.hear_language(ctx, cross));
+  ready_.push_back(next_window_);
   windows_.emplace(next_window_++, Entry{.window = window, .cross = std::move(cross)});
   if (!detection_ || !detection_->sure()) return;
   decide_language();
@@ -40,9 +41,8 @@ void WindowedTranscript::decide_language() {
 }
 
 std::vector<int64_t> WindowedTranscript::take_ready() {
-  std::vector<int64_t> ready;
-  while (next_ready_ < next_window_ && !policy_.needs_language()) ready.push_back(next_ready_++);
-  return ready;
+  if (policy_.needs_language()) return {};
+  return std::exchange(ready_, {});
 }
 
 decoder::DecodeTask WindowedTranscript::task(int64_t number) const {

@@ -86,7 +86,7 @@ class WindowedTranscript {
   DecodePolicy policy_;
   std::optional<LanguageDetection> detection_;  // until it is sure
   int64_t next_window_ = 0;
-  int64_t next_ready_ = 0;
+  std::vector<int64_t> ready_;        // not taken yet; they may have to wait for their language
   std::map<int64_t, Entry> windows_;  // by number: not settled yet
   struct Open {                       // the last settled window: its end may still change
     std::vector<Segment> segments;
