@@ -1,6 +1,7 @@
 // Whether speech follows its text.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -28,8 +29,18 @@ class AlignmentWatch {
   Alignment end() const;
 
   int64_t steps() const { return static_cast<int64_t>(reached_.size()); }
-  // The steps before speech went astray, or all of them.
-  int64_t good_steps() const { return steps() - astray_; }
+  // The steps before speech went astray or stayed for too long, or all of them.
+  int64_t good_steps() const { return steps() - std::max(astray_, stayed_ < kStay ? 0 : stayed_); }
+  // The steps until the last one that came further.
+  int64_t progress() const { return steps() - stayed_; }
+  // The furthest character that the first `steps` steps reached.
+  int64_t reached_after(int64_t steps) const {
+    return steps == 0 ? 0 : reached_[static_cast<size_t>(steps - 1)];
+  }
+  // The steps before `character` was reached.
+  int64_t steps_to(int64_t character) const {
+    return std::ranges::lower_bound(reached_, character) - reached_.begin();
+  }
   // Forgets what came after the first `steps` steps, and for how long it had stayed.
   void rewind(int64_t steps);
 

@@ -77,7 +77,11 @@ class PlainSigns {
         return between_numbers(at) ? (speech_.say("times"), at + 1) : at + 1;
       case '^':
         return say_power(at);
+      case '|':
+        speech_.mark(",");
+        return at + 1;
       case '~':
+        if (speech_.before(at) == '~' || speech_.after(at + 1) == '~') return at + 1;  // struck out
         if (is_ascii_digit(speech_.after(at + 1)) || speech_.after(at + 1) == '$') {
           speech_.say("approximately");
         }
@@ -110,6 +114,8 @@ class PlainSigns {
       }
     } else if (speech_.before(at) != ' ' || speech_.after(at + 1) == ' ') {
       speech_.mark(".");
+    } else if (is_ascii_letter(speech_.after(at + 1))) {
+      speech_.say("dot");  // ".env"
     }
     return end;
   }

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 
+#include "text/concat.h"
+#include "text/spoken_capitals.h"
 #include "text/spoken_number.h"
 #include "text/spoken_rules.h"
 
@@ -125,26 +127,6 @@ constexpr Expansion kStates[] = {
     {"VT", "Vermont"},        {"VA", "Virginia"},       {"WA", "Washington"},
     {"WV", "West Virginia"},  {"WI", "Wisconsin"},      {"WY", "Wyoming"}};
 
-// Capitals that are said as a word.
-constexpr std::string_view kSaidAsWords =
-    "NASA NATO AIDS OPEC NAFTA UNESCO UNICEF FIFA UEFA NASDAQ NASCAR RADAR SONAR LASER SCUBA SWAT "
-    "PIN RAM ROM SIM GIF ZIP NOAA FEMA COVID SARS MERS ASCII ANSI ASEAN GUI CAPTCHA POTUS SCOTUS "
-    "NIMBY YOLO FOMO AWOL RAID JAVA LIDAR IKEA LEGO DOS BIOS CAD MIDI SALT START CERN ESOP ERISA "
-    "HIPAA OSHA SAT BASIC COBOL LAN WAN VAT";
-
-// Words of up to five letters that people shout; longer ones are words anyway.
-constexpr std::string_view kShouted =
-    "THE AND FOR ARE BUT NOT YOU ALL ANY CAN HAD HER WAS ONE OUR OUT DAY GET HAS HIM HIS HOW MAN "
-    "NEW NOW OLD SEE TWO WAY WHO BOY DID LET PUT SAY SHE TOO USE DAD MOM AM AN AS AT BE BY DO GO "
-    "HE IF IN IS IT ME MY NO OF OH OK ON OR SO TO UP WE A I THIS THAT WITH HAVE FROM THEY WILL "
-    "WHAT WHEN YOUR SAID THERE EACH WHICH THEIR TIME ABOUT MANY THEN THEM WRITE WOULD LIKE THESE "
-    "LONG MAKE THING LOOK MORE COULD COME SOUND MOST OVER KNOW THAN CALL FIRST DOWN SIDE BEEN "
-    "FIND STOP HELP FREE BEST GOOD GREAT LOVE NEVER EVER VERY ONLY JUST ALSO WELL BACK END RUN "
-    "WAR BIG BAD YES WOW HEY WAIT SALE OPEN CLOSE EXIT NEWS NOTE READ HERE HOME LIFE LIVE WORK "
-    "WANT NEED HATE STAY SAFE FIRE KEEP QUIET LOUD SHOW DONE AFTER EVERY AGAIN WHERE WHY BOOK "
-    "PART DEAR SIR LAST NEXT MUST ALERT DEAD RED HOT TOP TRUE FALSE NULL DON'T CAN'T WON'T TAKE "
-    "GIVE TELL ASK TURN OFF";
-
 // Kings and popes: the numeral after them is an ordinal.
 constexpr std::string_view kRegnal =
     "Louis Henry Edward George Charles James William Richard John Paul Pius Benedict Elizabeth "
@@ -190,17 +172,33 @@ bool is_shouting(const Speech& speech, std::string_view token) {
   const auto at = static_cast<size_t>(token.data() - speech.text().data());
   if (at > speech.text().size()) return false;  // not of this text
   const auto loud = [](std::string_view word) {
-    return word.size() > 3 && is_upper(word) && has_vowel(word) && !in_list(kSaidAsWords, word);
+    return word.size() > 1 && is_upper(word) && !is_spelled_out(word) && !is_said_as_name(word);
   };
   return loud(speech.word_before(at)) || loud(speech.word_after(at + token.size()));
 }
 
 bool is_initialism(const Speech& speech, std::string_view word) {
-  if (word.size() < 2 || word.size() > 5 || !is_upper(word)) return false;
-  if (in_list(kSaidAsWords, word) || in_list(kShouted, word)) return false;
-  if (!has_vowel(word)) return true;
-  if (is_shouting(speech, word)) return false;
-  return word.size() < 5;
+  if (word.size() < 2 || !is_upper(word)) return false;
+  if (in_list("IT US AM", word)) {
+    const bool verb =
+        word == "AM" &&
+        speech.word_before(static_cast<size_t>(word.data() - speech.text().data())) == "I";
+    return !verb && !is_shouting(speech, word);
+  }
+  return is_spelled_out(word);
+}
+
+// Letters that are a word, as a voice has learned it: capitals are for names and beginnings.
+std::string as_word(const Speech& speech, std::string_view letters) {
+  const std::string lower = lower_ascii(letters);
+  if (lower == "ok") return speech.words().empty() ? "Okay" : "okay";
+  if (letters == "JSON") return "Jason";
+  if (letters == "YAML") return "Yammel";
+  const bool loud = letters.size() > 1 && std::ranges::none_of(letters, is_ascii_lower);
+  if (!loud) return std::string(letters);
+  const bool capital =
+      speech.words().empty() || is_said_as_name(letters) || letters.starts_with("I'");
+  return capital ? concat({letters.substr(0, 1), lower.substr(1)}) : lower;
 }
 
 // --- abbreviations ---
@@ -374,7 +372,7 @@ std::string digits_in_token(std::string_view digits) {
 // A run of letters within a token with digits: "MP" in "MP3", "p" in "1080p", "covid" in "covid19".
 void say_letters(Speech& speech, std::string_view letters) {
   const bool spell = letters.size() < 3 || is_initialism(speech, letters) || !has_vowel(letters);
-  speech.say(spell ? spelled(letters) : std::string(letters));
+  speech.say(spell ? spelled(letters) : as_word(speech, letters));
 }
 
 }  // namespace
@@ -388,7 +386,14 @@ void say_token(Speech& speech, std::string_view token) {
       stem.remove_suffix(2);
     else if (stem.size() > 2 && stem.ends_with('s') && is_upper(stem.substr(0, stem.size() - 1)))
       stem.remove_suffix(1);
-    if (!is_initialism(speech, stem)) return speech.say(token);
+    else if (stem.ends_with("'S"))
+      stem.remove_suffix(2);
+    const bool contraction = token == "IT'S";
+    const auto at = static_cast<size_t>(token.data() - speech.text().data());
+    const bool suffix = at < speech.text().size() && speech.before(at) == '.' && token.size() > 1 &&
+                        token.size() < 6 && !has_vowel(token);  // "report.pdf"
+    if (suffix) return speech.say(spelled(token));
+    if (contraction || !is_initialism(speech, stem)) return speech.say(as_word(speech, token));
     return speech.say(spelled(stem) + (stem.size() < token.size() ? "'s" : ""));
   }
   for (size_t at = 0; at < token.size();) {
