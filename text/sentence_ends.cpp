@@ -202,7 +202,10 @@ bool is_abbreviation(std::string_view text, size_t at, const Following& followin
     return is_digit(following.first) || in_words(kMonths, following.word);
   if (token == "a.m" || token == "p.m") return in_words(kAfterHour, following.word);
   // The pronoun ends sentences, "So do I."; a Roman I too.
-  if (is_initials(token) || in_words(kMayEnd, token)) return !in_words(kStarters, following.word);
+  // "Objective-C." is a name.
+  const bool joined = at > token.size() && text[at - token.size() - 1] == '-';
+  if ((is_initials(token) && !joined) || in_words(kMayEnd, token))
+    return !in_words(kStarters, following.word);
   return false;
 }
 

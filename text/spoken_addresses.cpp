@@ -175,10 +175,12 @@ size_t say_digit_groups(Speech& speech, const Match& match) {
 // a name or a state, or said to be one.
 size_t say_postal_code(Speech& speech, const Match& match) {
   const std::string_view before = speech.word_before(match.begin());
-  const bool said = in_list("zip zipcode code postcode postal", lower_ascii(before));
+  static const Pattern kSaid("(?i)\\b(?:zip|post ?code|zip ?code|postal code)(?: is| was|:|,)? $");
   const bool counts = match[0].ends_with("00") || (speech.after(match.end()) == ' ' &&
                                                    is_ascii_lower(speech.after(match.end() + 1)));
   const std::string_view head = speech.text().substr(0, match.begin());
+  const bool said =
+      kSaid.search(head.substr(head.size() - std::min<size_t>(head.size(), 24))).has_value();
   const bool named =
       before.size() > 1 && is_ascii_upper(before[0]) && head.size() > before.size() + 1;
   const bool alone = head.empty() || head.ends_with(", ") || head.ends_with('(');

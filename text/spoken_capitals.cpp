@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/concat.h"
 #include "text/pattern.h"
 #include "text/spoken_number.h"
 #include "text/spoken_rules.h"
@@ -51,7 +52,8 @@ constexpr std::string_view kThreeLetters =
     "WIT "
     "WOE WON WOO WOW YAM YES YET YOU ZAP ZOO ALSO ANN BEN BOB DAN JIM JOE KIM LEE MAX PAM RAY ROB "
     "RON "
-    "ROY SAM SUE TED TIM TOM APP BIO BRA EON ERA ERR FAX FIB FOB GIG GOO HAH JIG LIB NIX NIP NIT "
+    "ROY SAM SUE TED TIM TOM ZIP APP BIO BRA EON ERA ERR FAX FIB FOB GIG GOO HAH JIG LIB NIX NIP "
+    "NIT "
     "OOH "
     "POX RAD SIS SOP TIC VIM WAD WRY YAK YAW YIN YIP ZEN ZIT EYED GNU GNAT BAH BOA BUB COO DAY DUD "
     "DUH EAU EWE FAB FLAX GAY HAW HEX HOB HUH IMP JUT LEI LOO LOB MIL NAH NIB OHS PAR PEE PIP POI "
@@ -65,11 +67,11 @@ constexpr std::string_view kSpelled =
 
 // Abbreviations that are said as words.
 constexpr std::string_view kNames =
-    "NASA NATO AIDS OPEC NAFTA UNESCO UNICEF FIFA UEFA NASDAQ NASCAR RADAR SONAR LASER SCUBA SWAT "
-    "PIN RAM ROM SIM GIF ZIP NOAA FEMA COVID SARS MERS ASCII ANSI ASEAN GUI CAPTCHA POTUS SCOTUS "
-    "NIMBY YOLO FOMO AWOL RAID JAVA LIDAR IKEA LEGO DOS BIOS CAD MIDI SALT START CERN ESOP ERISA "
-    "HIPAA OSHA SAT BASIC COBOL LAN WAN VAT JSON YAML TOEFL LINUX UNIX APEC ALDI LIDL BAFTA CEBIT "
-    "MENSA INTERPOL EUROPOL LOL";
+    "NASA NATO AIDS OPEC NAFTA UNESCO UNICEF FIFA UEFA NASDAQ NASCAR ROM SIM GIF NOAA FEMA COVID "
+    "SARS "
+    "MERS ASCII ANSI ASEAN GUI CAPTCHA POTUS SCOTUS AWOL JAVA IKEA LEGO DOS BIOS CAD MIDI CERN "
+    "ESOP "
+    "ERISA HIPAA OSHA COBOL LAN WAN JSON YAML TOEFL LINUX UNIX APEC ALDI LIDL BAFTA INTERPOL LOL";
 
 // What begins with a capital in the middle of a sentence and matters to rules.
 constexpr std::string_view kCapitalized =
@@ -138,6 +140,18 @@ bool is_numeral(std::string_view token, bool after_word) {
          roman_value(token).value_or(100) < 50;
 }
 
+bool is_upper(std::string_view word) { return std::ranges::all_of(word, is_ascii_upper); }
+
+// Whether the words around are in capitals too: "STOP RIGHT THERE".
+bool is_shouting(const Speech& speech, std::string_view token) {
+  const auto at = static_cast<size_t>(token.data() - speech.text().data());
+  if (at > speech.text().size()) return false;  // not of this text
+  const auto loud = [](std::string_view word) {
+    return word.size() > 1 && is_upper(word) && !is_spelled_out(word) && !is_said_as_name(word);
+  };
+  return loud(speech.word_before(at)) || loud(speech.word_after(at + token.size()));
+}
+
 class Quietened {
  public:
   explicit Quietened(std::string_view text) : text_(text), result_(text) {}
@@ -150,6 +164,9 @@ class Quietened {
       }
       const Token token = token_at(text_, at);
       if (!token.mixed) take(token);
+      if (is_ascii_digit(text_[at]) && token.end - at > 2 &&
+          in_list("ST ND RD TH", text_.substr(token.end - 2, 2)))
+        lower(token.end - 2, token.end);  // "5TH"
       at = token.end;
     }
     return std::move(result_);
@@ -217,6 +234,29 @@ std::string in_small_letters(std::string_view text) {
     at = token.end;
   }
   return tokens > 1 && words > 0 ? Quietened(text).run() : std::string(text);
+}
+
+bool is_initialism(const Speech& speech, std::string_view word) {
+  if (word.size() < 2 || !is_upper(word)) return false;
+  if (in_list("IT US AM", word)) {
+    const bool verb =
+        word == "AM" &&
+        speech.word_before(static_cast<size_t>(word.data() - speech.text().data())) == "I";
+    return !verb && !is_shouting(speech, word);
+  }
+  return is_spelled_out(word);
+}
+
+std::string as_word(const Speech& speech, std::string_view letters) {
+  const std::string lower = lower_ascii(letters);
+  if (lower == "ok") return speech.words().empty() ? "Okay" : "okay";
+  if (letters == "JSON") return "Jason";
+  if (letters == "YAML") return "Yammel";
+  const bool loud = letters.size() > 1 && std::ranges::none_of(letters, is_ascii_lower);
+  if (!loud) return std::string(letters);
+  const bool capital =
+      speech.words().empty() || is_said_as_name(letters) || letters.starts_with("I'");
+  return capital ? concat({letters.substr(0, 1), lower.substr(1)}) : lower;
 }
 
 }  // namespace parley::text

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "text/spoken_rules.h"
+
 namespace parley::text {
 
 // Whether letters in capitals (two or more, nothing else) are said one by one: "FBI", "HTML", but
@@ -18,5 +20,11 @@ bool is_said_as_name(std::string_view capitals);
 // FBI CALLED ON MONDAY." -> "The FBI called on Monday." Other texts come back as they are. Bytes
 // stay where they are.
 std::string in_small_letters(std::string_view text);
+
+// Whether a word of the text is spelled where it stands: "the US economy", but "JOIN US NOW".
+bool is_initialism(const Speech& speech, std::string_view word);
+
+// Letters that are a word, as a voice has learned it: capitals are for names and beginnings.
+std::string as_word(const Speech& speech, std::string_view letters);
 
 }  // namespace parley::text

@@ -167,40 +167,6 @@ bool has_vowel(std::string_view word) {
   return word.find_first_of("AEIOUYaeiouy") != std::string_view::npos;
 }
 
-// Whether the words around are in capitals too: "STOP RIGHT THERE".
-bool is_shouting(const Speech& speech, std::string_view token) {
-  const auto at = static_cast<size_t>(token.data() - speech.text().data());
-  if (at > speech.text().size()) return false;  // not of this text
-  const auto loud = [](std::string_view word) {
-    return word.size() > 1 && is_upper(word) && !is_spelled_out(word) && !is_said_as_name(word);
-  };
-  return loud(speech.word_before(at)) || loud(speech.word_after(at + token.size()));
-}
-
-bool is_initialism(const Speech& speech, std::string_view word) {
-  if (word.size() < 2 || !is_upper(word)) return false;
-  if (in_list("IT US AM", word)) {
-    const bool verb =
-        word == "AM" &&
-        speech.word_before(static_cast<size_t>(word.data() - speech.text().data())) == "I";
-    return !verb && !is_shouting(speech, word);
-  }
-  return is_spelled_out(word);
-}
-
-// Letters that are a word, as a voice has learned it: capitals are for names and beginnings.
-std::string as_word(const Speech& speech, std::string_view letters) {
-  const std::string lower = lower_ascii(letters);
-  if (lower == "ok") return speech.words().empty() ? "Okay" : "okay";
-  if (letters == "JSON") return "Jason";
-  if (letters == "YAML") return "Yammel";
-  const bool loud = letters.size() > 1 && std::ranges::none_of(letters, is_ascii_lower);
-  if (!loud) return std::string(letters);
-  const bool capital =
-      speech.words().empty() || is_said_as_name(letters) || letters.starts_with("I'");
-  return capital ? concat({letters.substr(0, 1), lower.substr(1)}) : lower;
-}
-
 // --- abbreviations ---
 
 size_t say_phrase(Speech& speech, const Match& match) {
@@ -228,6 +194,12 @@ size_t say_before_number(Speech& speech, const Match& match) {
   if (words == "circa" && !year) return Rule::kNotThis;
   speech.say(words);
   return match.end();
+}
+
+// "Tel: 020 7946 0958".
+size_t say_telephone_sign(Speech& speech, const Match& match) {
+  speech.say(match[0] == "Tel" ? "Telephone" : "telephone");
+  return match.end() + (speech.after(match.end()) == '.' ? 1 : 0);
 }
 
 // A street has a name before it, and no name after it, or a number before: "12 Elm St."; a saint
@@ -379,6 +351,13 @@ void say_letters(Speech& speech, std::string_view letters) {
 
 void say_token(Speech& speech, std::string_view token) {
   const bool mixed = std::ranges::any_of(token, is_ascii_digit);
+  // "mRNA", "iOS", "macOS".
+  static const Pattern kInner("([a-z]{1,4})([A-Z]{2,5})(s?)$");
+  if (const auto inner = kInner.match_at(token, 0); inner && is_spelled_out((*inner)[2])) {
+    const std::string_view prefix = (*inner)[1];
+    speech.say({prefix.size() == 1 ? spelled(prefix) : std::string(prefix), spelled((*inner)[2])});
+    return;
+  }
   if (!mixed) {
     // "CEOs", "FBI's".
     std::string_view stem = token;
@@ -430,6 +409,7 @@ std::vector<Rule> word_rules() {
   add(kLetter,
       R"((?:[eE]\.g\.|[iI]\.e\.|et al\.|a\.k\.a\.|w/o\b|w/(?=\s|\w)|c/o\b|n/a\b|N/A\b|and/or\b|vs\b(?!\.)|aka\b|R&D\b|Q&A\b|AT&T\b|Ph\.D\.|PhDs?\b|P\.S\.))",
       say_phrase);
+  add(kLetter, R"([Tt]el(?=:|\.? [+\d(]))", say_telephone_sign);
   add(kUpper, R"((St|Dr)(?:\.|(?= [A-Z])))", say_saint_or_street);
   add(kUpper, R"(Ft\.(?= [A-Z]))", say_fort);
   add(kLetter, R"(([A-Za-z]{1,5})\. ?(?=\d|[A-Z]{1,3}-?\d))", say_before_number);

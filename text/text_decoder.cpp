@@ -78,7 +78,7 @@ bool is_western(std::string_view sample) {
     high += (c & 0x80) != 0 ? 1 : 0;
     letters += (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? 1 : 0;
   }
-  return high <= letters / 3 + 1;
+  return high <= letters / 3 + 3;
 }
 
 }  // namespace
