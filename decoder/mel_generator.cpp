@@ -20,7 +20,7 @@ void MelGenerator::begin(std::shared_ptr<const CrossState> cross, std::span<cons
   report_.said = tokens_;
   attempt_ = 0;
   watching_ = options_.guard && decoder_.has_alignment_heads();
-  watch_ = AlignmentWatch(tokens_);
+  watch_ = AlignmentWatch(tokens_, options_.words);
   frames_.clear();
   released_ = 0;
   last_frame_.assign(static_cast<size_t>(decoder_.n_mels()), 0.f);

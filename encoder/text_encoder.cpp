@@ -21,7 +21,8 @@ TextEncoder::TextEncoder(const stage::Stage& stage, nn::Precision precision, nn:
       max_tokens_(stage.config_int("max_text_positions", 1, 16384)),
       learned_size_(stage.has_config("learned_size")
                         ? stage.config_int("learned_size", 1, max_tokens_)
-                        : max_tokens_) {
+                        : max_tokens_),
+      letter_names_(stage.has_config("letter_names") && stage.config_bool("letter_names")) {
   learned_size_ = std::max<int64_t>(1, std::min(learned_size_, max_tokens_ - 1));
   if (d_model_ % heads_ != 0) {
     throw Error(stage.name(), "hidden_size " + std::to_string(d_model_) +

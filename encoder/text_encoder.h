@@ -28,6 +28,8 @@ class TextEncoder {
   // In the longest sentence that it learned from, the end left out; above, speech may turn into
   // babble. All that there is room for where the model does not say.
   int64_t learned_size() const { return learned_size_; }
+  // Whether it is to be given the names of letters: "eff bee I" for "F B I".
+  bool letter_names() const { return letter_names_; }
   size_t bytes() const;
 
   // tokens: at most max_tokens() -> features: f32 [tokens, d_model], in scratch of the context.
@@ -54,6 +56,7 @@ class TextEncoder {
   int64_t heads_;
   int64_t max_tokens_;
   int64_t learned_size_;
+  bool letter_names_;
   nn::Buffer token_embedding_;  // f32 [vocab_size, d_model]
   nn::Buffer positions_;        // f32 [max_tokens, d_model], scaled by alpha
   nn::Weight relative_keys_;    // [2 * max distance, head_dim]

@@ -73,6 +73,7 @@ class UtteranceSource {
         {.ssml = options.ssml,
          .max_size = static_cast<size_t>(model.encoder.learned_size()),
          .size_of = size_of,
+         .letter_names = model.encoder.letter_names(),
          .sentence_pause_ms = options.sentence_pause_ms,
          .paragraph_pause_ms = std::max(kParagraphPause, options.sentence_pause_ms),
          .where = options.where});

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "text/letter_names.h"
 #include "text/utf8.h"
 
 namespace parley::text {
@@ -170,7 +171,8 @@ void UtteranceStream::add_span(const SsmlSpan& span) {
 }
 
 void UtteranceStream::add_sentence(const Sentence& sentence, const SsmlSpan* span, int pause_ms) {
-  const SpokenForm form = spoken_form_.speak(sentence.bytes);
+  SpokenForm form = spoken_form_.speak(sentence.bytes);
+  if (options_.letter_names) name_letters(form.words);
   for (const auto& [code_point, count] : form.unspeakable) unspeakable_[code_point] += count;
   for (const auto& [code_point, count] : form.romanized) romanized_[code_point] += count;
   if (form.words.empty()) {

@@ -26,6 +26,7 @@ struct UtteranceOptions {
   bool ssml = false;            // else plain text
   size_t max_size = 400;        // of an utterance, as `size_of` counts; best what the voice learned
   SizeOf size_of = nullptr;     // of spoken text; null: characters
+  bool letter_names = false;    // letters are said by name (text/letter_names.h)
   int sentence_pause_ms = 250;  // after a sentence
   int paragraph_pause_ms = 600;  // after a paragraph
   std::string where = "SSML";    // names an SSML document in errors

@@ -127,6 +127,28 @@ TEST(AlignmentWatch, KnowsTheStepsToEachCharacter) {
   EXPECT_EQ(watch.progress(), 7);
 }
 
+// "One two twelve ten.": tokens with a blank before each word.
+TEST(AlignmentWatch, SkippedWordsAreSeen) {
+  const std::vector<int64_t> words = {4, 8, 15};
+  const auto watched = [&](int64_t skip_from, int64_t skip_to) {
+    AlignmentWatch watch(21, words);
+    std::vector<float> attention(21);
+    for (int64_t character = 0; character < 20; ++character) {
+      if (character >= skip_from && character < skip_to) continue;
+      for (int step = 0; step < 2; ++step) {
+        attention.assign(21, 0.f);
+        attention[static_cast<size_t>(character)] = 1;
+        if (watch.observe(attention) != Alignment::kFine) return watch.good_steps();
+      }
+    }
+    return watch.end() == Alignment::kFine ? int64_t{-1} : watch.good_steps();
+  };
+  EXPECT_EQ(watched(0, 0), -1);
+  EXPECT_EQ(watched(9, 15), 18) << "twelve";
+  EXPECT_EQ(watched(10, 13), -1) << "half of it is not noticed";
+  EXPECT_EQ(watched(4, 8), 8) << "two";
+}
+
 // [tokens] with all attention on one character.
 std::vector<float> at(int64_t focus, int64_t tokens) {
   std::vector<float> attention(static_cast<size_t>(tokens), 0.f);

@@ -140,6 +140,18 @@ TEST(Utterances, AreClosed) {
     EXPECT_LE(utterance.spoken.size(), 10u) << "what closes it counts";
 }
 
+TEST(Utterances, LettersMayBeSaidByName) {
+  const auto spoken = [](std::string_view text) {
+    const auto list = utterances(text, {.letter_names = true});
+    return list.empty() ? "" : list.front().spoken;
+  };
+  EXPECT_EQ(spoken("The FBI's CEO, I think."), "The eff bee I's see ee oh, I think.");
+  EXPECT_EQ(spoken("A cat at the USA"), "A cat at the you ess ay.");
+  EXPECT_EQ(spoken("An API, an X-ray, a T-shirt"), "An ay pee I, an ex-ray, a tee-shirt.");
+  EXPECT_EQ(spoken("I'm at www.a.com."), "I'm at double-you double-you double-you dot a dot com.");
+  EXPECT_EQ(spoken("So do I."), "So do I.");
+}
+
 TEST(Utterances, LeftOutCharactersAreCounted) {
   EXPECT_EQ(describe({{0xE000, 1}}), "1 character: U+E000");
   EXPECT_EQ(describe({{0x627, 2}, {0x628, 1}}), "3 characters: Arabic (\u0627 \u0628)");
