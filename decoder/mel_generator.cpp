@@ -90,8 +90,9 @@ int64_t MelGenerator::last_good_word() {
 int64_t MelGenerator::settled() const {
   const int64_t steps = state_.length(0);
   if (!watching_) return steps;
+  if (released_ < kFirst) return steps - kHold;
   const int64_t settled = std::min(steps - kHold, watch_.progress() - kHold / 2);
-  if (released_ < kFirst || options_.words.empty()) return settled;
+  if (options_.words.empty()) return settled;
   const auto next = std::ranges::lower_bound(options_.words, watch_.reached_after(steps));
   const int64_t word = next == options_.words.begin() ? 0 : watch_.steps_to(*(next - 1) + 1);
   return std::min(settled, std::max(word, steps - kHoldWord));

@@ -46,8 +46,7 @@ class MelGenerator {
  public:
   static constexpr int64_t kHold = 12;      // steps: 0.4 s of SpeechT5's speech
   static constexpr int64_t kHoldWord = 24;  // steps of a word that are held back until it ends
-  static constexpr int64_t kFirst =
-      32;  // steps after which words are: not to delay the first audio
+  static constexpr int64_t kFirst = 32;  // steps after which they are: not to delay the first audio
   static constexpr int64_t kFading = 8;  // steps after the last sound that belong to it
 
   explicit MelGenerator(const MelDecoder& decoder);
