@@ -134,7 +134,7 @@ size_t say_national_telephone(Speech& speech, const Match& match) {
 
 // "555-1234", but not "500-1000".
 size_t say_local_telephone(Speech& speech, const Match& match) {
-  if (match[2].ends_with("00")) return Rule::kNotThis;
+  if (match[2].ends_with("00") && !match[2].starts_with('0')) return Rule::kNotThis;
   return say_telephone(speech, match);
 }
 

@@ -270,11 +270,11 @@ std::vector<Rule> calendar_rules() {
   add(kUpper, PARLEY_MONTH ",? (\\d{4})" PARLEY_END, say_month_year);
   add(kUpper, "(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\\.", say_month);
   add(kUpper,
-      WEEKDAY "(?:\\.(?=,| \\d| at |-| " PARLEY_MONTH ")|(?=,? " PARLEY_MONTH
-              " \\d)|(?=,? \\d{1,2}(?::\\d\\d| ?[ap]\\.?m)))",
+      WEEKDAY "(?:\\.(?=,| \\d| at |-| (?:morn|after|even|night)| " PARLEY_MONTH
+              ")|(?=,? " PARLEY_MONTH " \\d)|(?=,? \\d{1,2}(?::\\d\\d| ?[ap]\\.?m)))",
       say_weekday);
   add(kUpper, "(Tues?|Thu(?:rs?)?)\\.", say_weekday_period);
-  add(kUpper, "(?<=on |ext |ast |his |til |rom | by | to |and )(Mon|Wed|Fri|Sat|Sun)\\.",
+  add(kUpper, "(?<=On |By |on |ext |ast |his |til |rom | by | to |and )(Mon|Wed|Fri|Sat|Sun)\\.",
       say_weekday_period);
   add(kUpper, WEEKDAY "\\.?(?:-|–)" WEEKDAY "\\.?" PARLEY_END, say_weekdays);
   add(kDigit,

@@ -71,7 +71,8 @@ constexpr std::string_view kNames =
     "SARS "
     "MERS ASCII ANSI ASEAN GUI CAPTCHA POTUS SCOTUS AWOL JAVA IKEA LEGO DOS BIOS CAD MIDI CERN "
     "ESOP "
-    "ERISA HIPAA OSHA COBOL LAN WAN JSON YAML TOEFL LINUX UNIX APEC ALDI LIDL BAFTA INTERPOL LOL";
+    "ERISA HIPAA OSHA COBOL LAN WAN JPEG JSON YAML TOEFL LINUX UNIX APEC ALDI LIDL BAFTA INTERPOL "
+    "LOL";
 
 // What begins with a capital in the middle of a sentence and matters to rules.
 constexpr std::string_view kCapitalized =
@@ -250,6 +251,7 @@ bool is_initialism(const Speech& speech, std::string_view word) {
 std::string as_word(const Speech& speech, std::string_view letters) {
   const std::string lower = lower_ascii(letters);
   if (lower == "ok") return speech.words().empty() ? "Okay" : "okay";
+  if (letters == "JPEG") return "jay-peg";
   if (letters == "JSON") return "Jason";
   if (letters == "YAML") return "Yammel";
   const bool loud = letters.size() > 1 && std::ranges::none_of(letters, is_ascii_lower);

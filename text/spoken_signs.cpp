@@ -82,7 +82,8 @@ class PlainSigns {
         return at + 1;
       case '~':
         if (speech_.before(at) == '~' || speech_.after(at + 1) == '~') return at + 1;  // struck out
-        if (is_ascii_digit(speech_.after(at + 1)) || speech_.after(at + 1) == '$') {
+        if (!is_ascii_alnum(speech_.before(at)) &&
+            (is_ascii_digit(speech_.after(at + 1)) || speech_.after(at + 1) == '$')) {
           speech_.say("approximately");
         }
         return at + 1;

@@ -320,7 +320,7 @@ size_t say_roman(Speech& speech, const Match& match) {
       letters.size() >= 2 && *value < 50 && !before.empty() && is_ascii_upper(before[0]);
   // "II. The second part"
   const bool heading =
-      letters.size() >= 2 && *value < 50 && match.begin() == 0 &&
+      letters.size() >= 2 && *value < 40 && match.begin() == 0 &&
       std::string_view(".):").find(speech.after(match.end())) != std::string_view::npos;
   if (!numbered && !plain && !heading) return Rule::kNotThis;
   if (letters.size() == 1 && std::string_view("CDLM").find(letters) != std::string_view::npos)
