@@ -1,10 +1,15 @@
 #include "cli/model_lookup.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 
 #include "base/error.h"
+#include "cli/program.h"
 #include "stage/model.h"
 
 namespace parley::cli {
@@ -57,6 +62,28 @@ fs::path embedded(const std::string& name) {
 fs::path embedded_model(const std::string& name) {
   const fs::path folder = embedded(name);
   return fs::exists(folder / "model.json") ? folder : fs::path();
+}
+
+// $XDG_CACHE_HOME/parley; empty when the environment does not say where.
+fs::path cache_folder() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && *cache == '/') return fs::path(cache) / "parley";
+  const char* home = std::getenv("HOME");
+  return home != nullptr && *home == '/' ? fs::path(home) / ".cache" / "parley" : fs::path();
+}
+
+// Whether this is not the first time within a day; from now on it is not.
+bool told_today(const std::string& program) {
+  const fs::path folder = cache_folder();
+  if (folder.empty()) return false;
+  const fs::path stamp = folder / (program + "-advice");
+  std::error_code error;
+  const auto told = fs::last_write_time(stamp, error);
+  const auto now = fs::file_time_type::clock::now();
+  if (!error && told <= now && now - told < std::chrono::hours(24)) return true;
+  fs::create_directories(folder, error);
+  std::ofstream file(stamp, std::ios::trunc);
+  return false;
 }
 
 }  // namespace
@@ -117,6 +144,11 @@ fs::path find_model(const std::string& name_or_folder, const std::string& kind,
                   ? "there is no such folder, and no such model in " + folder.string()
                   : "there is no such folder",
               install_advice(is_name ? name_or_folder : ""));
+}
+
+void recommend(const std::string& program, const std::string& advice) {
+  if (::isatty(STDERR_FILENO) == 0 || told_today(program)) return;
+  print_error(program, advice);
 }
 
 bool is_embedded_model(const fs::path& folder, const std::string& embedded) {

@@ -36,4 +36,9 @@ std::filesystem::path find_model(const std::string& name_or_folder, const std::s
 // Whether `folder` is the one embedded with the programs: small, and good enough to begin with.
 bool is_embedded_model(const std::filesystem::path& folder, const std::string& embedded);
 
+// Tells the user of a terminal, on standard error and once a day, of a model that does better:
+// "transcribe: ADVICE". $XDG_CACHE_HOME/parley (else ~/.cache/parley) remembers when; where nothing
+// can be remembered, it is told every time.
+void recommend(const std::string& program, const std::string& advice);
+
 }  // namespace parley::cli

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "cli/audio_output.h"
@@ -44,7 +45,7 @@ class TextSource {
   TextSource(const TextSource&) = delete;
   TextSource& operator=(const TextSource&) = delete;
 
-  size_t read(std::span<char> buffer, const std::stop_token& stop) {
+  std::optional<size_t> read(std::span<char> buffer, const std::stop_token& stop) {
     if (descriptor_ >= 0) return read_file(buffer, stop);
     const size_t count = std::min(buffer.size(), text_.size() - at_);
     std::copy_n(text_.begin() + static_cast<std::ptrdiff_t>(at_), count, buffer.begin());
@@ -53,12 +54,13 @@ class TextSource {
   }
 
  private:
-  // A pipe may stay silent for ever: waits in small portions, so that a stop is noticed.
-  size_t read_file(std::span<char> buffer, const std::stop_token& stop) const {
+  // A pipe may stay silent for ever: says so after a moment, so that what came is spoken and a stop
+  // is noticed.
+  std::optional<size_t> read_file(std::span<char> buffer, const std::stop_token& stop) const {
     constexpr int kWaitMs = 50;
     while (!stop.stop_requested()) {
       pollfd waiting{.fd = descriptor_, .events = POLLIN, .revents = 0};
-      if (::poll(&waiting, 1, kWaitMs) == 0) continue;
+      if (::poll(&waiting, 1, kWaitMs) == 0) return std::nullopt;
       const ssize_t count = ::read(descriptor_, buffer.data(), buffer.size());
       if (count >= 0) return static_cast<size_t>(count);
       if (errno != EINTR && errno != EAGAIN)
@@ -136,8 +138,9 @@ int speak(SpeakArguments& a) {
   const auto folder = load_model([&] { return find_model(a.model, "tts", kEmbeddedVoice); });
   if (a.list_voices) return list_voices(folder);
   if (a.model.empty() && !a.quiet && is_embedded_model(folder, kEmbeddedVoice)) {
-    std::fprintf(stderr, "speak: %s is small; for a person's voice, install %s\n", kEmbeddedVoice,
-                 "another: parley models pull speecht5");
+    recommend("speak", std::string(kEmbeddedVoice) +
+                           " is small; for a person's voice, install "
+                           "another: parley models pull speecht5");
   }
   ::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is noticed when writing
   TextSource text(a);
@@ -160,7 +163,12 @@ int speak(SpeakArguments& a) {
   pipeline::Synthesizer synthesizer(model, a.threads);
   const auto output = open_output(a, a.options.sample_rate);
   pipeline::SpeakEvents events;
-  if (!a.quiet) events.notice = show_notice;
+  if (!a.quiet) {
+    events.notice = show_notice;
+    events.remark = [&](const std::string& remark) {
+      print_error("speak", a.options.where + ": " + remark);
+    };
+  }
   try {
     synthesizer.speak([&](std::span<char> buffer,
                           const std::stop_token& stop) { return text.read(buffer, stop); },

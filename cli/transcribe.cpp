@@ -149,8 +149,9 @@ std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arg
     const std::filesystem::path folder = find_model(arguments.model, "stt", kEmbeddedSpeechModel);
     if (arguments.model.empty() && !arguments.quiet &&
         is_embedded_model(folder, kEmbeddedSpeechModel)) {
-      std::fprintf(stderr, "transcribe: %s is small; for more than simple sentences, install %s\n",
-                   kEmbeddedSpeechModel, "another: parley models pull whisper-base.en");
+      recommend("transcribe", std::string(kEmbeddedSpeechModel) +
+                                  " is small; for more than simple sentences, install another: "
+                                  "parley models pull whisper-base.en");
     }
     return pipeline::SpeechModel::load(folder, arguments.precision, arguments.threads);
   });

@@ -17,9 +17,10 @@ void MelGenerator::begin(std::shared_ptr<const CrossState> cross, std::span<cons
   report_ = {};
   speaker_ = speaker;
   tokens_ = cross->positions();
+  report_.said = tokens_;
   attempt_ = 0;
   watching_ = options_.guard && decoder_.has_alignment_heads();
-  watch_ = AlignmentWatch(tokens_);
+  watch_ = AlignmentWatch(tokens_, options_.words);
   frames_.clear();
   released_ = 0;
   last_frame_.assign(static_cast<size_t>(decoder_.n_mels()), 0.f);
@@ -53,7 +54,6 @@ float MelGenerator::take_step(nn::Context& ctx) {
 bool MelGenerator::take_back(Alignment problem) {
   if (static_cast<int>(attempt_) + 1 >= options_.max_attempts) {
     report_.problem = describe(problem);
-    watching_ = false;
     return false;
   }
   ++attempt_;
@@ -65,6 +65,37 @@ bool MelGenerator::take_back(Alignment problem) {
   frames_.resize(
       static_cast<size_t>((back - released_) * decoder_.frames_per_step() * decoder_.n_mels()));
   return true;
+}
+
+int64_t MelGenerator::last_good_word() {
+  const std::vector<int64_t>& words = options_.words;
+  const int64_t good = std::max(released_, watch_.good_steps());
+  // A word has begun when its second token is attended to: the first is a blank.
+  for (auto word = words.rbegin(); word != words.rend(); ++word) {
+    const int64_t begin = watch_.steps_to(*word + 1);
+    if (begin > good || begin == watch_.steps()) continue;
+    if (begin < released_) break;
+    report_.said = *word;
+    return begin;
+  }
+  // Within a word that has partly been given out: it counts as said when most of it was.
+  const int64_t reached = watch_.reached_after(released_);
+  const auto next = std::ranges::upper_bound(words, reached);
+  const int64_t begin = next == words.begin() ? 0 : *(next - 1);
+  const int64_t end = next == words.end() ? tokens_ : *next;
+  report_.said = 2 * (reached - begin) > end - begin ? end : begin;
+  return released_;
+}
+
+int64_t MelGenerator::settled() const {
+  const int64_t steps = state_.length(0);
+  if (!watching_) return steps;
+  if (released_ < kFirst) return steps - kHold;
+  const int64_t settled = std::min(steps - kHold, watch_.progress() - kHold / 2);
+  if (options_.words.empty()) return settled;
+  const auto next = std::ranges::lower_bound(options_.words, watch_.reached_after(steps));
+  const int64_t word = next == options_.words.begin() ? 0 : watch_.steps_to(*(next - 1) + 1);
+  return std::min(settled, std::max(word, steps - kHoldWord));
 }
 
 void MelGenerator::release(int64_t end, std::vector<float>& mel) {
@@ -80,18 +111,29 @@ bool MelGenerator::advance(nn::Context& ctx, std::vector<float>& mel) {
   const float stop = take_step(ctx);
   const int64_t steps = state_.length(0);
   const bool longest = steps >= decoder_.max_steps(tokens_);
-  bool ended = longest || (steps >= decoder_.min_steps(tokens_) && stop >= decoder_.threshold());
+  const bool ended =
+      longest || (steps >= decoder_.min_steps(tokens_) && stop >= decoder_.threshold());
   if (watching_) {
     Alignment alignment = watch_.observe(attention_);
     if (alignment == Alignment::kFine && ended) {
-      alignment = longest && stop < decoder_.threshold() ? Alignment::kRanAway : watch_.end();
+      alignment = watch_.end();
+      const bool stops = stop >= decoder_.threshold();
+      if (alignment == Alignment::kFine && !stops) alignment = Alignment::kRanAway;
     }
     if (alignment != Alignment::kFine) {
       if (take_back(alignment)) return true;
-      ended = ended || alignment == Alignment::kRanAway;
+      if (alignment == Alignment::kRanAway) {
+        release(std::min(steps, watch_.progress() + kFading), mel);
+        return false;
+      }
+      if (!options_.words.empty()) {
+        release(last_good_word(), mel);
+        return false;
+      }
+      watching_ = false;
     }
   }
-  release(watching_ && !ended ? steps - kHold : steps, mel);
+  release(ended ? steps : settled(), mel);
   return !ended;
 }
 

@@ -18,7 +18,12 @@ TextEncoder::TextEncoder(const stage::Stage& stage, nn::Precision precision, nn:
       vocab_size_(stage.config_int("vocab_size", 1, 1 << 20)),
       d_model_(stage.config_int("hidden_size", 1, 16384)),
       heads_(stage.config_int("encoder_attention_heads", 1, 1024)),
-      max_tokens_(stage.config_int("max_text_positions", 1, 16384)) {
+      max_tokens_(stage.config_int("max_text_positions", 1, 16384)),
+      learned_size_(stage.has_config("learned_size")
+                        ? stage.config_int("learned_size", 1, max_tokens_)
+                        : max_tokens_),
+      letter_names_(stage.has_config("letter_names") && stage.config_bool("letter_names")) {
+  learned_size_ = std::max<int64_t>(1, std::min(learned_size_, max_tokens_ - 1));
   if (d_model_ % heads_ != 0) {
     throw Error(stage.name(), "hidden_size " + std::to_string(d_model_) +
                                   " is not a multiple of its " + std::to_string(heads_) + " heads");

@@ -25,6 +25,11 @@ class TextEncoder {
   int64_t vocab_size() const { return vocab_size_; }
   int64_t d_model() const { return d_model_; }
   int64_t max_tokens() const { return max_tokens_; }  // in a sentence, its end included
+  // In the longest sentence that it learned from, the end left out; above, speech may turn into
+  // babble. All that there is room for where the model does not say.
+  int64_t learned_size() const { return learned_size_; }
+  // Whether it is to be given the names of letters: "eff bee I" for "F B I".
+  bool letter_names() const { return letter_names_; }
   size_t bytes() const;
 
   // tokens: at most max_tokens() -> features: f32 [tokens, d_model], in scratch of the context.
@@ -50,6 +55,8 @@ class TextEncoder {
   int64_t d_model_;
   int64_t heads_;
   int64_t max_tokens_;
+  int64_t learned_size_;
+  bool letter_names_;
   nn::Buffer token_embedding_;  // f32 [vocab_size, d_model]
   nn::Buffer positions_;        // f32 [max_tokens, d_model], scaled by alpha
   nn::Weight relative_keys_;    // [2 * max distance, head_dim]

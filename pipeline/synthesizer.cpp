@@ -15,6 +15,7 @@
 #include "pipeline/bounded_queue.h"
 #include "pipeline/stopwatch.h"
 #include "stage/voices.h"
+#include "text/text_decoder.h"
 
 namespace parley::pipeline {
 
@@ -24,6 +25,8 @@ constexpr size_t kQueuedUtterances = 4;  // ahead of the one that is spoken
 constexpr size_t kQueuedBlocks = 32;     // of samples that wait for the writer: some 15 s
 constexpr size_t kReadBytes = 4096;
 constexpr int kParagraphPause = 600;  // ms
+constexpr int kLongPause = 10;        // reads without text: half a second
+constexpr int kMaxHalvings = 6;       // of an utterance that the voice cannot follow
 
 using Samples = std::vector<float>;
 using VocoderStream = std::variant<vocoder::HifiGanStream, vocoder::GriffinLimStream>;
@@ -52,6 +55,8 @@ class UtteranceSource {
   }
 
   std::optional<text::Utterance> next() { return queue_.pop(); }
+  // What its reader should know about the text: after the last utterance.
+  const std::vector<std::string>& remarks() const { return remarks_; }
   void request_stop() {
     thread_.request_stop();
     queue_.close();
@@ -66,8 +71,9 @@ class UtteranceSource {
     text::UtteranceStream utterances(
         model.spoken_form,
         {.ssml = options.ssml,
-         .max_size = static_cast<size_t>(model.encoder.max_tokens() - 1),
+         .max_size = static_cast<size_t>(model.encoder.learned_size()),
          .size_of = size_of,
+         .letter_names = model.encoder.letter_names(),
          .sentence_pause_ms = options.sentence_pause_ms,
          .paragraph_pause_ms = std::max(kParagraphPause, options.sentence_pause_ms),
          .where = options.where});
@@ -77,17 +83,35 @@ class UtteranceSource {
       }
       return true;
     };
+    text::TextDecoder decoder(options.where);
     std::array<char, kReadBytes> buffer;
-    while (const size_t count = reader(buffer, stop)) {
+    for (int silent = 0; !stop.stop_requested();) {
+      const std::optional<size_t> count = reader(buffer, stop);
       if (stop.stop_requested()) return;
-      utterances.push(std::string_view(buffer.data(), count));
+      if (count == size_t{0}) break;
+      silent = count ? 0 : std::min(silent + 1, kLongPause + 1);
+      utterances.push(count ? decoder.push({buffer.data(), *count}) : decoder.pause());
+      if (silent == 1) utterances.pause(text::Pause::kShort);
+      if (silent == kLongPause) utterances.pause(text::Pause::kLong);
       if (!pass_on()) return;
     }
     if (stop.stop_requested()) return;
+    utterances.push(decoder.finish());
     utterances.finish();
-    pass_on();
+    if (pass_on()) remark(decoder, utterances);
   }
 
+  void remark(const text::TextDecoder& decoder, const text::UtteranceStream& utterances) {
+    if (!decoder.guessed().empty()) remarks_.push_back("it was read as " + decoder.guessed());
+    if (!utterances.romanized().empty())
+      remarks_.push_back("said as if in Latin letters: " + text::describe(utterances.romanized()));
+    if (!utterances.unspeakable().empty()) {
+      remarks_.push_back("left out what this voice cannot say: " +
+                         text::describe(utterances.unspeakable()));
+    }
+  }
+
+  std::vector<std::string> remarks_;  // written before the queue is closed, read afterwards
   BoundedQueue<text::Utterance> queue_{kQueuedUtterances};
   std::jthread thread_;  // last: uses the queue
 };
@@ -177,39 +201,77 @@ class Speech {
   }
 
  private:
-  void say_words(const std::string& spoken) {
+  // When the guard gives up, the words that were not said yet are said anew: the rest, or, when it
+  // is all of them, in halves, down to single words.
+  void say_words(const std::string& spoken, int halvings = 0) {
+    const std::vector<WordBegin> words = words_of(spoken);
+    if (halvings == 0) ++timings_.sentences;
+    const decoder::MelReport report =
+        say_piece(spoken, halvings < kMaxHalvings ? words : std::vector<WordBegin>());
+    const auto rest = std::ranges::find(words, report.said, &WordBegin::token);
+    if (rest != words.end()) return say_words(spoken.substr(rest->byte), halvings + 1);
+    if (report.said == 0) {
+      for (const std::string_view half : text::halves(spoken))
+        say_words(text::closed(half, false), halvings + 1);
+      return;
+    }
+    if (events_.notice && (report.retries > 0 || !report.problem.empty()))
+      events_.notice({spoken, report.problem, report.retries});
+  }
+
+  struct WordBegin {
+    size_t byte;    // in the spoken text
+    int64_t token;  // in tokens_of() it
+  };
+
+  // All words after the first.
+  std::vector<WordBegin> words_of(const std::string& spoken) const {
+    std::vector<WordBegin> words;
+    for (size_t at = spoken.find(' '); at != std::string::npos; at = spoken.find(' ', at + 1)) {
+      const auto token = static_cast<int64_t>(model_.pieces.encode(spoken.substr(0, at)).size());
+      words.push_back({at + 1, token});
+    }
+    return words;
+  }
+
+  decoder::MelReport say_piece(const std::string& spoken, const std::vector<WordBegin>& words) {
     const std::vector<int32_t> tokens = model_.tokens_of(spoken);
-    begin(tokens);
+    begin(tokens, words);
     std::vector<float> mel;
+    bool heard = false;  // else it was given up at once
     for (bool more = true; more;) {
       std::vector<float> refined;
       {
         const Stopwatch watch(timings_.mel_decoder);
         more = generator_.advance(ctx_, mel);
+        heard = heard || !mel.empty();
         if (!mel.empty()) postnet_.push(ctx_, mel, refined);
-        if (!more) postnet_.finish(ctx_, refined);
+        if (!more && heard) postnet_.finish(ctx_, refined);
       }
       mel.clear();
-      vocode(refined, !more);
+      if (heard) vocode(refined, !more);
     }
     const decoder::MelReport& report = generator_.report();
-    ++timings_.sentences;
     timings_.characters += static_cast<int64_t>(tokens.size()) - 1;
     timings_.steps += report.steps;
     timings_.retries += report.retries;
-    if (events_.notice && (report.retries > 0 || !report.problem.empty()))
-      events_.notice({spoken, report.problem, report.retries});
+    return report;
   }
 
-  void begin(std::span<const int32_t> tokens) {
+  void begin(std::span<const int32_t> tokens, const std::vector<WordBegin>& words) {
     const nn::Scope scope(ctx_);
     std::shared_ptr<const decoder::CrossState> cross;
     {
       const Stopwatch watch(timings_.text_encoder);
       cross = model_.decoder.listen(ctx_, model_.encoder.run(ctx_, tokens));
     }
+    std::vector<int64_t> begins;
+    for (const WordBegin& word : words) begins.push_back(word.token);
     generator_.begin(std::move(cross), speaker_,
-                     {.seed = options_.seed, .sentence = sentence_++, .guard = options_.guard});
+                     {.seed = options_.seed,
+                      .sentence = sentence_++,
+                      .guard = options_.guard,
+                      .words = std::move(begins)});
     std::visit([](auto& stream) { stream.reset(); }, vocoder_);
   }
 
@@ -308,6 +370,7 @@ void Synthesizer::speak(const TextReader& reader, const SampleWriter& writer,
     throw;
   }
   sink.finish();
+  if (events.remark) std::ranges::for_each(source.remarks(), events.remark);
   if (timings_.sentences == 0 && timings_.audio_seconds == 0)
     throw Error(options.where, "there is nothing in it that can be said");
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -25,9 +26,12 @@ struct SpeakOptions {
   bool guard = true;            // decoder::MelOptions::guard
 };
 
-// More text: fills the buffer from its beginning and returns how many bytes; 0: the text is over.
-// Called by a thread of the synthesizer; should return soon after `stop` was requested.
-using TextReader = std::function<size_t(std::span<char> buffer, const std::stop_token& stop)>;
+// More text: fills the buffer from its beginning and returns how many bytes; 0: the text is over;
+// nothing: none came for a moment (50 ms). Then a sentence that ends with its line is spoken, and
+// after ten moments all that there is. Called by a thread of the synthesizer; should return soon
+// after `stop` was requested.
+using TextReader =
+    std::function<std::optional<size_t>(std::span<char> buffer, const std::stop_token& stop)>;
 // The next samples, in [-1, 1]. Called by a thread of the synthesizer; may block, and so slow down
 // the rest.
 using SampleWriter = std::function<void(std::span<const float> samples)>;
@@ -41,6 +45,8 @@ struct SpokenNotice {
 
 struct SpeakEvents {
   std::function<void(const SpokenNotice&)> notice = {};  // called by the computing thread
+  // About the text, at its end: how it was read, what was left out. Called by the same thread.
+  std::function<void(const std::string&)> remark = {};
 };
 
 // Where the time went. Stages run beside reading and writing.

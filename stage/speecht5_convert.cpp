@@ -123,6 +123,8 @@ StageManifest text_encoder_manifest(const SpeechT5Dims& dims) {
       {"max_text_positions", dims.max_text_positions},
       {"layer_norm_eps", dims.layer_norm_eps},
   };
+  if (dims.letter_names) stage.config["letter_names"] = true;
+  if (dims.learned_size > 0) stage.config["learned_size"] = dims.learned_size;
   return stage;
 }
 

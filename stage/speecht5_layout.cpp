@@ -57,6 +57,8 @@ SpeechT5Dims parse_speecht5_config(const nlohmann::json& config, const std::stri
       .decoder_ffn_dim = integer("decoder_ffn_dim", 3072, 1 << 16),
       .encoder_max_relative_position = integer("encoder_max_relative_position", 160, 1 << 14),
       .max_text_positions = integer("max_text_positions", 450, 1 << 14),
+      .learned_size = fields.has("learned_size") ? integer("learned_size", 1, 1 << 14) : 0,
+      .letter_names = fields.has("letter_names") && fields.boolean("letter_names"),
       .max_speech_positions = integer("max_speech_positions", 4000, 1 << 16),
       .num_mel_bins = integer("num_mel_bins", 80, 1 << 10),
       .reduction_factor = integer("reduction_factor", 2, 64),

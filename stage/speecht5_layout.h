@@ -20,7 +20,9 @@ struct SpeechT5Dims {
   int64_t encoder_layers = 0, encoder_attention_heads = 0, encoder_ffn_dim = 0;
   int64_t decoder_layers = 0, decoder_attention_heads = 0, decoder_ffn_dim = 0;
   int64_t encoder_max_relative_position = 0;
-  int64_t max_text_positions = 0;    // characters of a sentence, the end included
+  int64_t max_text_positions = 0;  // characters of a sentence, the end included
+  int64_t learned_size = 0;        // of these, in the longest sentence that it learned; 0: unknown
+  bool letter_names = false;       // whether it learned letters by their names only
   int64_t max_speech_positions = 0;  // decoder steps of a sentence
   int64_t num_mel_bins = 0;
   int64_t reduction_factor = 0;  // frames a step

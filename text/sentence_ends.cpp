@@ -12,14 +12,14 @@ namespace parley::text {
 namespace {
 
 constexpr size_t kLookAhead = 64;
-constexpr size_t kListMark = 5;  // bytes of the longest: "123. "
+constexpr size_t kListMark = 8;  // bytes of the longest: "###### "
 
 // Never at the end of a sentence: a name or a number follows.
 constexpr std::u32string_view kTerminators = U".!?\u2026\u3002\uFF0E\uFF01\uFF1F\u0964\u061F\u06D4";
 constexpr std::u32string_view kWide = U"\u3002\uFF0E\uFF01\uFF1F";  // no white space follows these
 constexpr std::u32string_view kClosing = U"\"')]}\u2019\u201D\u00BB\u203A\u300D\u300F\uFF09";
 constexpr std::u32string_view kOpening =
-    U"\"'([{\u2018\u201C\u00AB\u2039\u00BF\u00A1*_#-\u2013\u2014";
+    U"\"'([{\u2018\u201C\u00AB\u2039\u00BF\u00A1*_#->`\u2013\u2014";
 
 constexpr std::string_view kBeforeName =
     " mr mrs ms messrs dr prof gen sen rep gov capt cpt lt col sgt cpl maj cmdr adm rev hon pres "
@@ -27,6 +27,11 @@ constexpr std::string_view kBeforeName =
 constexpr std::string_view kBeforeNumber =
     " no nos p pp fig figs vol vols ch sec art eq pt rm ste apt c l ll tel ext jan feb mar apr jun "
     "jul aug sep sept oct nov dec ";
+constexpr std::string_view kBeforeDate = " mon tue tues wed thu thur thurs fri sat sun ";
+constexpr std::string_view kMonths =
+    " january february march april may june july august september october november december jan "
+    "feb "
+    "mar apr jun jul aug sep sept oct nov dec ";
 // May end a sentence: they do when a word follows that often begins one.
 constexpr std::string_view kMayEnd =
     " etc inc ltd co corp jr sr esq bros st al ave blvd rd ln hwy pkwy dept univ assn ph.d oz lb "
@@ -86,7 +91,7 @@ class Ahead {
     }
     following.blank_line = lines > 1;
     if (lines > 0 && !limited_ && text_.size() - at_ < kListMark) return following;
-    following.list_item = lines > 0 && is_list_item();
+    following.list_item = lines > 0 && (is_list_item() || is_block());
     take(kOpening);
     if (!more()) {
       following.decided = limited_;
@@ -120,6 +125,15 @@ class Ahead {
     return at < text_.size() && text_[at] == ' ';
   }
 
+  // Markdown: a heading or the line under it, a fence of code, a row of a table.
+  bool is_block() const {
+    const std::string_view rest = text_.substr(std::min(at_, text_.size()));
+    static constexpr std::string_view kMarks[] = {"```", "~~~", "===", "---", "***", "|"};
+    const size_t heading = rest.find_first_not_of('#');
+    if (heading > 0 && heading <= 6 && rest[heading] == ' ') return true;
+    return std::ranges::any_of(kMarks, [&](std::string_view m) { return rest.starts_with(m); });
+  }
+
   bool more() const { return at_ < text_.size(); }
   char32_t peek() const { return first_code_point(text_.substr(at_)).value; }
   // A code point whose last bytes are not here yet.
@@ -135,6 +149,15 @@ class Ahead {
   size_t at_;
   bool limited_;  // nothing more will be looked at
 };
+
+// The last code point of `text`, which must not be empty.
+CodePoint last_code_point(std::string_view text) {
+  size_t begin = text.size() - 1;
+  while (begin > 0 && text.size() - begin < 4 && (text[begin] & 0xC0) == 0x80) --begin;
+  const CodePoint point = first_code_point(text.substr(begin));
+  if (begin + point.length == text.size()) return point;
+  return {kReplacementCharacter, 1, Utf8Status::kInvalid};
+}
 
 // The run of letters, digits and inner periods that ends before `at`, in lower case.
 std::string token_before(std::string_view text, size_t at) {
@@ -175,9 +198,14 @@ bool is_abbreviation(std::string_view text, size_t at, const Following& followin
   if (is_list_number(text, at, token)) return true;
   if (in_words(kBeforeName, token)) return true;
   if (in_words(kBeforeNumber, token) && is_digit(following.first)) return true;
+  if (in_words(kBeforeDate, token))
+    return is_digit(following.first) || in_words(kMonths, following.word);
   if (token == "a.m" || token == "p.m") return in_words(kAfterHour, following.word);
   // The pronoun ends sentences, "So do I."; a Roman I too.
-  if (is_initials(token) || in_words(kMayEnd, token)) return !in_words(kStarters, following.word);
+  // "Objective-C." is a name.
+  const bool joined = at > token.size() && text[at - token.size() - 1] == '-';
+  if ((is_initials(token) && !joined) || in_words(kMayEnd, token))
+    return !in_words(kStarters, following.word);
   return false;
 }
 
@@ -213,8 +241,29 @@ SentenceEnd sentence_end(std::string_view text, size_t at, bool complete) {
   if (point.value != '\n') return {SentenceEnd::kGoesOn, at + point.length};
   const Following following = Ahead(text, at, complete).read();
   if (!following.decided) return {SentenceEnd::kUndecided, at};
+  // A line that is a block of its own.
+  const size_t heading = text.find_first_not_of('#');
+  const bool block = (heading > 0 && heading <= 6 && text[heading] == ' ') ||
+                     text.starts_with("```") || text.starts_with("~~~") || text.starts_with('|');
+  if (block) return {SentenceEnd::kEnds, at, true};
   if (!following.blank_line && !following.list_item) return {SentenceEnd::kGoesOn, at + 1};
   return {SentenceEnd::kEnds, at, following.blank_line};
+}
+
+bool ends_line_and_sentence(std::string_view text) {
+  size_t end = text.size();
+  bool line = false;
+  const auto last = [&] { return last_code_point(text.substr(0, end)); };
+  while (end > 0 && is_space(last().value)) {
+    line = line || text[end - 1] == '\n';
+    end -= last().length;
+  }
+  while (end > 0 && in(kClosing, last().value)) end -= last().length;
+  if (!line || end == 0 || !in(kTerminators, last().value)) return false;
+  if (text[end - 1] != '.') return true;
+  const std::string token = token_before(text, end - 1);
+  return !is_initials(token) && !in_words(kBeforeName, token) && !in_words(kBeforeNumber, token) &&
+         !in_words(kMayEnd, token);
 }
 
 }  // namespace parley::text

@@ -21,4 +21,8 @@ struct SentenceEnd {
 // `complete`: nothing follows `text`. At most 64 bytes after the place are looked at.
 SentenceEnd sentence_end(std::string_view text, size_t at, bool complete);
 
+// Whether `text` ends with a line that ends a sentence, whatever may follow: not with an
+// abbreviation.
+bool ends_line_and_sentence(std::string_view text);
+
 }  // namespace parley::text

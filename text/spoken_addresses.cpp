@@ -26,7 +26,10 @@ void say_pieces(Speech& speech, std::string_view text) {
     const size_t begin = at;
     while (at < text.size() && is_ascii_alnum(text[at])) ++at;
     const std::string_view piece = text.substr(begin, at - begin);
-    if (in_list("www http https ftp html php url api", lower_ascii(piece))) {
+    const bool vowels = piece.find_first_of("aeiouyAEIOUY") != std::string_view::npos;
+    const bool letters = std::ranges::none_of(piece, is_ascii_digit);
+    if ((letters && !vowels && piece.size() > 1 && piece.size() < 6) ||
+        in_list("url api", lower_ascii(piece))) {
       say_characters(speech, piece);
     } else {
       say_token(speech, piece);
@@ -34,10 +37,62 @@ void say_pieces(Speech& speech, std::string_view text) {
   }
 }
 
-size_t say_address(Speech& speech, const Match& match) {
+size_t say_whole_address(Speech& speech, const Match& match) {
   const size_t end = without_final_punctuation(speech.text(), match.begin(), match.end());
-  say_pieces(speech, speech.text().substr(match.begin(), end - match.begin()));
+  say_address(speech, speech.text().substr(match.begin(), end - match.begin()));
   return end;
+}
+
+// "ISBN 978-3-16-148410-0": group by group.
+size_t say_isbn(Speech& speech, const Match& match) {
+  speech.say("I S B N");
+  speech.mark(",");
+  const std::string_view digits = match[1];
+  for (size_t at = 0; at < digits.size();) {
+    const size_t end = std::min(digits.find_first_of("- ", at), digits.size());
+    std::string_view group = digits.substr(at, end - at);
+    const bool ten = group.ends_with('X') || group.ends_with('x');
+    if (ten) group.remove_suffix(1);
+    speech.say(digit_by_digit(group));
+    if (ten) speech.say("X");
+    if (end < digits.size()) speech.mark(",");
+    at = end + 1;
+  }
+  return match.end();
+}
+
+// "C#", "F#".
+size_t say_sharp(Speech& speech, const Match& match) {
+  speech.say({match[1], "sharp"});
+  return match.end();
+}
+
+size_t say_dot_net(Speech& speech, const Match& match) {
+  speech.say("dot net");
+  return match.end();
+}
+
+bool is_emergency(std::string_view number) {
+  return in_list("112 911 999 110 118 119 101 111 000", number);
+}
+
+// "112/911".
+size_t say_emergencies(Speech& speech, const Match& match) {
+  if (!is_emergency(match[1]) || !is_emergency(match[2])) return Rule::kNotThis;
+  speech.say(digit_by_digit(match[1]));
+  speech.mark(",");
+  speech.say(digit_by_digit(match[2]));
+  return match.end();
+}
+
+// "Call 112", "112 or 911".
+size_t say_emergency(Speech& speech, const Match& match) {
+  static const Pattern kTelephone(
+      "(?i)\\b(?:calls?|call(?:ed|ing)|dial|dial(?:ed|led|ing)|ring|phone|emergency|emergencies|"
+      "911)\\b");
+  if (!is_emergency(match[0]) || !kTelephone.search(speech.text())) return Rule::kNotThis;
+  speech.say(digit_by_digit(match[0]));
+  return match.end();
 }
 
 size_t say_handle(Speech& speech, const Match& match) {
@@ -47,7 +102,7 @@ size_t say_handle(Speech& speech, const Match& match) {
 }
 
 // "C:\Users", "/usr/local/bin", "~/notes.txt".
-size_t say_path(Speech& speech, const Match& match) { return say_address(speech, match); }
+size_t say_path(Speech& speech, const Match& match) { return say_whole_address(speech, match); }
 
 // Groups of digits with a pause between them, "oh" for zero; 800 is a number.
 size_t say_telephone(Speech& speech, const Match& match) {
@@ -55,7 +110,7 @@ size_t say_telephone(Speech& speech, const Match& match) {
   for (size_t at = 0; at < text.size();) {
     if (text[at] == '+') speech.say("plus");
     if (is_ascii_letter(text[at])) {  // 1-800-FLOWERS
-      speech.say(text.substr(at));
+      speech.say(lower_ascii(text.substr(at)));
       break;
     }
     if (!is_ascii_digit(text[at])) {
@@ -71,9 +126,15 @@ size_t say_telephone(Speech& speech, const Match& match) {
   return match.end();
 }
 
+// "020 7946 0958", "(0171) 1234567": nine digits or more that begin with zero.
+size_t say_national_telephone(Speech& speech, const Match& match) {
+  if (std::ranges::count_if(match[0], is_ascii_digit) < 9) return Rule::kNotThis;
+  return say_telephone(speech, match);
+}
+
 // "555-1234", but not "500-1000".
 size_t say_local_telephone(Speech& speech, const Match& match) {
-  if (match[2].ends_with("00")) return Rule::kNotThis;
+  if (match[2].ends_with("00") && !match[2].starts_with('0')) return Rule::kNotThis;
   return say_telephone(speech, match);
 }
 
@@ -110,25 +171,58 @@ size_t say_digit_groups(Speech& speech, const Match& match) {
   "it|nl|"                                                                                        \
   "es|ch|se|no|nz|ie|ru|br|xyz|news|blog|tech)"
 
+// A postal code rather than a quantity: five digits that count nothing, alone between commas, after
+// a name or a state, or said to be one.
+size_t say_postal_code(Speech& speech, const Match& match) {
+  const std::string_view before = speech.word_before(match.begin());
+  static const Pattern kSaid("(?i)\\b(?:zip|post ?code|zip ?code|postal code)(?: is| was|:|,)? $");
+  const bool counts = match[0].ends_with("00") || (speech.after(match.end()) == ' ' &&
+                                                   is_ascii_lower(speech.after(match.end() + 1)));
+  const std::string_view head = speech.text().substr(0, match.begin());
+  const bool said =
+      kSaid.search(head.substr(head.size() - std::min<size_t>(head.size(), 24))).has_value();
+  const bool named =
+      before.size() > 1 && is_ascii_upper(before[0]) && head.size() > before.size() + 1;
+  const bool alone = head.empty() || head.ends_with(", ") || head.ends_with('(');
+  if (!said && (counts || !(named || alone))) return Rule::kNotThis;
+  speech.say(digit_by_digit(match[0]));
+  return match.end();
+}
+
 }  // namespace
+
+void say_address(Speech& speech, std::string_view address) {
+  static const Pattern kScheme("(?i)(?:https?://|ftp://|mailto:)");
+  if (const auto scheme = kScheme.match_at(address, 0)) address.remove_prefix(scheme->end());
+  say_pieces(speech, address);
+}
 
 std::vector<Rule> address_rules() {
   std::vector<Rule> rules;
   const auto add = [&](unsigned starts, const char* pattern, size_t (*say)(Speech&, const Match&)) {
     rules.push_back({starts, Pattern(pattern), say});
   };
-  add(kLetter, R"((?i:https?|ftp)://[!-~]{1,2000}+)", say_address);
+  add(kLetter, R"((?i:https?|ftp)://[!-~]{1,2000}+)", say_whole_address);
   add(kLetter | kDigit,
       R"([A-Za-z0-9][\w.+%-]{0,63}+@[A-Za-z0-9-]{1,63}+(?:\.[A-Za-z0-9-]{1,63}+){1,8}+)",
-      say_address);
-  add(kLetter, R"((?i:www)\.[!-~]{1,2000}+)", say_address);
+      say_whole_address);
+  add(kLetter, R"((?i:www)\.[!-~]{1,2000}+)", say_whole_address);
   add(kLetter | kDigit,
       R"((?:[A-Za-z0-9-]{1,63}+\.){1,4})" DOMAINS
       R"((?![\w@-]|\.[A-Za-z])(?::\d{1,5})?(?:/[!-~]{0,1000}+)?)",
-      say_address);
+      say_whole_address);
   add(kSign, R"((@|#)([A-Za-z_]\w{0,100}+))", say_handle);
   add(kUpper, R"([A-Z]:\\[!-~]{0,300}+)", say_path);
   add(kSign, R"((?<![\w/.])~?/(?:[\w.-]{1,100}+/?){1,30}+(?=[\s,;:!?)'"]|$))", say_path);
+  add(kUpper, R"(ISBN(?:-1[03])?:? ?((?:97[89][- ]?)?\d[\d -]{7,14}[\dXx])(?!\w))", say_isbn);
+  add(kUpper, R"(([A-G])#(?![\w#]))", say_sharp);
+  add(kSign, R"(\.(?:NET|Net)(?![\w-]))", say_dot_net);
+  add(kDigit | kSign, R"((?:\(0\d{1,5}\)|0\d{1,5})(?:[ /-]\d{2,9}){1,4}(?![\w/-]))",
+      say_national_telephone);
+  add(kDigit, R"(0\d{9,10}(?![\w.,]\d|\w))", say_national_telephone);
+  add(kDigit, R"(\d{5}(?![\w$€£%°/-]| ?[%€$£°]|[.,:]\d))", say_postal_code);
+  add(kDigit, R"((\d{3})/(\d{3})(?![\w/]))", say_emergencies);
+  add(kDigit, R"(\d{3}(?![\w/-]|[.,:]\d))", say_emergency);
   add(kDigit | kSign, R"((?:\+?1[ .-]?)?\(\d{3}\) ?\d{3}[ .-]\d{4}(?!\w))", say_telephone);
   add(kDigit | kSign, R"((?:\+?1[ .-])?\d{3}([ .-])\d{3}\1\d{4}(?![\w-]))", say_telephone);
   add(kDigit, R"(1-[89]\d\d-[A-Z]{3,9}(?![\w-]))", say_telephone);

@@ -137,6 +137,12 @@ size_t say_weekday(Speech& speech, const Match& match) {
   return match.end();
 }
 
+size_t say_weekday_period(Speech& speech, const Match& match) {
+  speech.say(weekday(match[1]));
+  speech.mark_if_last(match.end());
+  return match.end();
+}
+
 size_t say_weekdays(Speech& speech, const Match& match) {
   speech.say({weekday(match[1]), "to", weekday(match[2])});
   return match.end();
@@ -264,9 +270,12 @@ std::vector<Rule> calendar_rules() {
   add(kUpper, PARLEY_MONTH ",? (\\d{4})" PARLEY_END, say_month_year);
   add(kUpper, "(Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\\.", say_month);
   add(kUpper,
-      WEEKDAY "(?:\\.(?=,| \\d| at |-)|(?=,? " PARLEY_MONTH
-              " \\d)|(?=,? \\d{1,2}(?::\\d\\d| ?[ap]\\.?m)))",
+      WEEKDAY "(?:\\.(?=,| \\d| at |-| (?:morn|after|even|night)| " PARLEY_MONTH
+              ")|(?=,? " PARLEY_MONTH " \\d)|(?=,? \\d{1,2}(?::\\d\\d| ?[ap]\\.?m)))",
       say_weekday);
+  add(kUpper, "(Tues?|Thu(?:rs?)?)\\.", say_weekday_period);
+  add(kUpper, "(?<=On |By |on |ext |ast |his |til |rom | by | to |and )(Mon|Wed|Fri|Sat|Sun)\\.",
+      say_weekday_period);
   add(kUpper, WEEKDAY "\\.?(?:-|–)" WEEKDAY "\\.?" PARLEY_END, say_weekdays);
   add(kDigit,
       "(\\d{1,4})(?:\\s?(?:-|–)\\s?(\\d{1,4}))? "

@@ -11,6 +11,9 @@
 
 #include "base/error.h"
 #include "text/concat.h"
+#include "text/html_entities.h"
+#include "text/spoken_rules.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace parley::text {
@@ -232,14 +235,42 @@ class Folding {
       written.push_back({point.value, {at, at + point.length}});
       at += point.length;
     }
-    for (size_t i = 0; i < written.size();) i = take(written, i);
+    japanese_ = std::ranges::any_of(written, [](const Written& w) {
+      return is_of_script(w.c, "Hira") || is_of_script(w.c, "Kana");
+    });
+    for (size_t i = 0; i < written.size();) {
+      const bool line = i == 0 || written[i - 1].c == '\n';
+      const size_t begin = i + (line ? markdown_marks(utf8.substr(written[i].source.begin)) : 0);
+      if (begin > i) append(" ", {written[i].source.begin, written[begin - 1].source.end});
+      i = begin < written.size() ? take(written, begin) : begin;
+    }
     return std::move(out_);
   }
 
  private:
+  // "&amp;" as what it stands for; returns where it ends, or i.
+  size_t take_entity(const std::vector<Written>& written, size_t i) {
+    std::string ascii;
+    for (size_t k = i; k < written.size() && ascii.size() < 10 && written[k].c < 0x80; ++k)
+      ascii += static_cast<char>(written[k].c);
+    const auto entity = html_entity(ascii);
+    if (!entity) return i;
+    const SourceRange source = {written[i].source.begin,
+                                written[i + entity->length - 1].source.end};
+    take({{entity->value, source}}, 0);
+    return i + entity->length;
+  }
+
+  bool is_said(char32_t c) const {
+    return is_romanizable(c) && !(japanese_ && is_of_script(c, "Hani"));
+  }
+
   // Appends what written[i...] becomes; returns where to go on.
   size_t take(const std::vector<Written>& written, size_t i) {
     const auto [c, source] = written[i];
+    if (c == '&') {
+      if (const size_t end = take_entity(written, i); end > i) return end;
+    }
     if (c < 0x80 && c != '`') {
       append(c < 0x20 || c == 0x7F ? " " : std::string(1, static_cast<char>(c)), source);
       return i + 1;
@@ -253,6 +284,7 @@ class Folding {
       append(kept ? (c == 0xB2 ? "²" : "³") : concat({first ? "^" : "", digit}), source);
       return i + 1;
     }
+    if (is_foreign_letter(c) && !is_said(c)) return leave_out(c, source), i + 1;
     if (is_foreign_letter(c) && !normalized(c)) return take_letters(written, i);
     take_one(c, source, true);
     return i + 1;
@@ -294,7 +326,8 @@ class Folding {
     constexpr size_t kMaxRun = 256;
     const size_t begin = i;
     icu::UnicodeString run;
-    while (i < written.size() && i - begin < kMaxRun && is_foreign_letter(written[i].c)) {
+    while (i < written.size() && i - begin < kMaxRun && is_foreign_letter(written[i].c) &&
+           is_said(written[i].c)) {
       run.append(static_cast<UChar32>(written[i++].c));
     }
     const SourceRange source = {written[begin].source.begin, written[i - 1].source.end};
@@ -305,6 +338,13 @@ class Folding {
       return i;
     }
     const std::string ascii = romanized(run);
+    if (!ascii.empty()) {
+      for (size_t k = begin; k < i; ++k) {
+        if (is_romanizable(written[k].c) && !is_of_script(written[k].c, "Latn") &&
+            !is_mark(written[k].c))
+          ++out_.romanized[written[k].c];
+      }
+    }
     append(ascii, source);
     if (ascii.empty()) {
       for (size_t k = begin; k < i; ++k) {
@@ -379,7 +419,7 @@ class Folding {
   }
 
   void leave_out(char32_t c, SourceRange source) {
-    out_.unspeakable.insert(c);
+    ++out_.unspeakable[c];
     append(" ", source);
   }
 
@@ -390,6 +430,7 @@ class Folding {
 
   const CharacterFolder::Romanizer& romanizer_;
   FoldedText out_;
+  bool japanese_ = false;
 };
 
 }  // namespace

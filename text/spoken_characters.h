@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +17,9 @@ struct SourceRange {
   size_t end;
 };
 
+// Code points, and how often each stood in a text.
+using CodePointCounts = std::map<char32_t, size_t>;
+
 struct FoldedText {
   // ASCII, and of the rest only what means something to a rule: signs of currencies and
   // € £ ° – — − × ² ³ µ ′ ″.
@@ -24,7 +27,9 @@ struct FoldedText {
   std::vector<SourceRange> source;  // of each byte of `text`
   // Code points that could not be said and became nothing or a space: symbols without a name here,
   // letters of scripts without a romanization, private use, U+FFFD.
-  std::set<char32_t> unspeakable;
+  CodePointCounts unspeakable;
+  // Letters of other scripts that are said as their romanization.
+  CodePointCounts romanized;
 };
 
 // For any number of threads. ICU's rules for other scripts are read when first needed: 12 ms.
@@ -38,7 +43,9 @@ class CharacterFolder {
   CharacterFolder& operator=(CharacterFolder&&) noexcept;
 
   // Invalid UTF-8 counts as U+FFFD. Scripts are romanized by ICU (Any-Latin; Latin-ASCII): "Москва"
-  // -> "Moskva", "naïve" -> "naive". An emoji is its Unicode name in lower case.
+  // -> "Moskva", "naïve" -> "naive"; but not those that write no vowels (Arabic, Hebrew), those
+  // that ICU does not know well enough, and no Chinese characters beside Japanese ones, which are
+  // read otherwise there. An emoji is its Unicode name in lower case.
   FoldedText fold(std::string_view utf8) const;
 
  private:

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "text/concat.h"
+#include "text/spoken_capitals.h"
 #include "text/spoken_number.h"
 #include "text/spoken_rules.h"
 
@@ -78,7 +79,7 @@ SpokenForm say_all(const FoldedText& folded, const std::vector<Rule>& rules) {
       folded.text[last] != ',') {
     speech.words().back().text.pop_back();
   }
-  return {std::move(speech.words()), folded.unspeakable};
+  return {std::move(speech.words()), folded.unspeakable, folded.romanized};
 }
 
 // The words of a function over the whole text.
@@ -86,7 +87,7 @@ SpokenForm whole(const FoldedText& folded, const std::function<void(Speech&)>& s
   Speech speech(folded.text);
   say(speech);
   if (!folded.text.empty()) set_source(speech.words(), 0, folded, 0, folded.text.size());
-  return {std::move(speech.words()), folded.unspeakable};
+  return {std::move(speech.words()), folded.unspeakable, folded.romanized};
 }
 
 void say_digit_groups(Speech& speech, std::string_view zero) {
@@ -132,7 +133,7 @@ std::optional<std::string> spoken_as(SayAs kind, std::string_view text, std::str
 }  // namespace
 
 EnglishSpokenForm::EnglishSpokenForm() : rules_(std::make_unique<Rules>()) {
-  for (auto* make : {address_rules, calendar_rules, quantity_rules, word_rules}) {
+  for (auto* make : {markup_rules, address_rules, calendar_rules, quantity_rules, word_rules}) {
     for (Rule& rule : make()) rules_->in_order.push_back(std::move(rule));
   }
 }
@@ -148,7 +149,9 @@ std::string SpokenForm::text() const {
 }
 
 SpokenForm EnglishSpokenForm::speak(std::string_view written) const {
-  return say_all(rules_->folder.fold(written), rules_->in_order);
+  FoldedText folded = rules_->folder.fold(written);
+  folded.text = in_small_letters(folded.text);
+  return say_all(folded, rules_->in_order);
 }
 
 SpokenForm EnglishSpokenForm::speak_as(SayAs kind, std::string_view written,

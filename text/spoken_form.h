@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +25,8 @@ struct SpokenWord {
 
 struct SpokenForm {
   std::vector<SpokenWord> words;
-  std::set<char32_t> unspeakable;  // code points for which nothing is said, see FoldedText
+  CodePointCounts unspeakable;  // for which nothing is said, see FoldedText
+  CodePointCounts romanized;    // letters of other scripts
 
   std::string text() const;  // the words, with a space between them
 };

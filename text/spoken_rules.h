@@ -62,11 +62,17 @@ inline constexpr unsigned kUpper = 1, kLower = 2, kDigit = 4, kSign = 8;
 inline constexpr unsigned kLetter = kUpper | kLower;
 
 // In the order in which they are to be tried.
+std::vector<Rule> markup_rules();  // Markdown, HTML
+// How many bytes of Markdown's marks, which nobody reads out, begin a line: of quotes, headings,
+// items with their boxes, fences of code.
+size_t markdown_marks(std::string_view line);
 std::vector<Rule> address_rules();   // URLs, e-mail, telephone numbers, versions
 std::vector<Rule> calendar_rules();  // dates, years, times
 std::vector<Rule> quantity_rules();  // money, units, fractions, ranges, numbers
 std::vector<Rule> word_rules();      // abbreviations, Roman numerals, initials
 
+// A URL or e-mail address piece by piece, its scheme left out: "example dot com slash faq".
+void say_address(Speech& speech, std::string_view address);
 // A run of letters and digits, with apostrophes inside: a word, an acronym, or both kinds mixed
 // ("MP3" -> "M P three").
 void say_token(Speech& speech, std::string_view token);

@@ -77,8 +77,13 @@ class PlainSigns {
         return between_numbers(at) ? (speech_.say("times"), at + 1) : at + 1;
       case '^':
         return say_power(at);
+      case '|':
+        speech_.mark(",");
+        return at + 1;
       case '~':
-        if (is_ascii_digit(speech_.after(at + 1)) || speech_.after(at + 1) == '$') {
+        if (speech_.before(at) == '~' || speech_.after(at + 1) == '~') return at + 1;  // struck out
+        if (!is_ascii_alnum(speech_.before(at)) &&
+            (is_ascii_digit(speech_.after(at + 1)) || speech_.after(at + 1) == '$')) {
           speech_.say("approximately");
         }
         return at + 1;
@@ -110,6 +115,8 @@ class PlainSigns {
       }
     } else if (speech_.before(at) != ' ' || speech_.after(at + 1) == ' ') {
       speech_.mark(".");
+    } else if (is_ascii_letter(speech_.after(at + 1))) {
+      speech_.say("dot");  // ".env"
     }
     return end;
   }

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 
+#include "text/concat.h"
+#include "text/spoken_capitals.h"
 #include "text/spoken_number.h"
 #include "text/spoken_rules.h"
 
@@ -125,26 +127,6 @@ constexpr Expansion kStates[] = {
     {"VT", "Vermont"},        {"VA", "Virginia"},       {"WA", "Washington"},
     {"WV", "West Virginia"},  {"WI", "Wisconsin"},      {"WY", "Wyoming"}};
 
-// Capitals that are said as a word.
-constexpr std::string_view kSaidAsWords =
-    "NASA NATO AIDS OPEC NAFTA UNESCO UNICEF FIFA UEFA NASDAQ NASCAR RADAR SONAR LASER SCUBA SWAT "
-    "PIN RAM ROM SIM GIF ZIP NOAA FEMA COVID SARS MERS ASCII ANSI ASEAN GUI CAPTCHA POTUS SCOTUS "
-    "NIMBY YOLO FOMO AWOL RAID JAVA LIDAR IKEA LEGO DOS BIOS CAD MIDI SALT START CERN ESOP ERISA "
-    "HIPAA OSHA SAT BASIC COBOL LAN WAN VAT";
-
-// Words of up to five letters that people shout; longer ones are words anyway.
-constexpr std::string_view kShouted =
-    "THE AND FOR ARE BUT NOT YOU ALL ANY CAN HAD HER WAS ONE OUR OUT DAY GET HAS HIM HIS HOW MAN "
-    "NEW NOW OLD SEE TWO WAY WHO BOY DID LET PUT SAY SHE TOO USE DAD MOM AM AN AS AT BE BY DO GO "
-    "HE IF IN IS IT ME MY NO OF OH OK ON OR SO TO UP WE A I THIS THAT WITH HAVE FROM THEY WILL "
-    "WHAT WHEN YOUR SAID THERE EACH WHICH THEIR TIME ABOUT MANY THEN THEM WRITE WOULD LIKE THESE "
-    "LONG MAKE THING LOOK MORE COULD COME SOUND MOST OVER KNOW THAN CALL FIRST DOWN SIDE BEEN "
-    "FIND STOP HELP FREE BEST GOOD GREAT LOVE NEVER EVER VERY ONLY JUST ALSO WELL BACK END RUN "
-    "WAR BIG BAD YES WOW HEY WAIT SALE OPEN CLOSE EXIT NEWS NOTE READ HERE HOME LIFE LIVE WORK "
-    "WANT NEED HATE STAY SAFE FIRE KEEP QUIET LOUD SHOW DONE AFTER EVERY AGAIN WHERE WHY BOOK "
-    "PART DEAR SIR LAST NEXT MUST ALERT DEAD RED HOT TOP TRUE FALSE NULL DON'T CAN'T WON'T TAKE "
-    "GIVE TELL ASK TURN OFF";
-
 // Kings and popes: the numeral after them is an ordinal.
 constexpr std::string_view kRegnal =
     "Louis Henry Edward George Charles James William Richard John Paul Pius Benedict Elizabeth "
@@ -185,24 +167,6 @@ bool has_vowel(std::string_view word) {
   return word.find_first_of("AEIOUYaeiouy") != std::string_view::npos;
 }
 
-// Whether the words around are in capitals too: "STOP RIGHT THERE".
-bool is_shouting(const Speech& speech, std::string_view token) {
-  const auto at = static_cast<size_t>(token.data() - speech.text().data());
-  if (at > speech.text().size()) return false;  // not of this text
-  const auto loud = [](std::string_view word) {
-    return word.size() > 3 && is_upper(word) && has_vowel(word) && !in_list(kSaidAsWords, word);
-  };
-  return loud(speech.word_before(at)) || loud(speech.word_after(at + token.size()));
-}
-
-bool is_initialism(const Speech& speech, std::string_view word) {
-  if (word.size() < 2 || word.size() > 5 || !is_upper(word)) return false;
-  if (in_list(kSaidAsWords, word) || in_list(kShouted, word)) return false;
-  if (!has_vowel(word)) return true;
-  if (is_shouting(speech, word)) return false;
-  return word.size() < 5;
-}
-
 // --- abbreviations ---
 
 size_t say_phrase(Speech& speech, const Match& match) {
@@ -230,6 +194,12 @@ size_t say_before_number(Speech& speech, const Match& match) {
   if (words == "circa" && !year) return Rule::kNotThis;
   speech.say(words);
   return match.end();
+}
+
+// "Tel: 020 7946 0958".
+size_t say_telephone_sign(Speech& speech, const Match& match) {
+  speech.say(match[0] == "Tel" ? "Telephone" : "telephone");
+  return match.end() + (speech.after(match.end()) == '.' ? 1 : 0);
 }
 
 // A street has a name before it, and no name after it, or a number before: "12 Elm St."; a saint
@@ -350,7 +320,7 @@ size_t say_roman(Speech& speech, const Match& match) {
       letters.size() >= 2 && *value < 50 && !before.empty() && is_ascii_upper(before[0]);
   // "II. The second part"
   const bool heading =
-      letters.size() >= 2 && *value < 50 && match.begin() == 0 &&
+      letters.size() >= 2 && *value < 40 && match.begin() == 0 &&
       std::string_view(".):").find(speech.after(match.end())) != std::string_view::npos;
   if (!numbered && !plain && !heading) return Rule::kNotThis;
   if (letters.size() == 1 && std::string_view("CDLM").find(letters) != std::string_view::npos)
@@ -374,13 +344,20 @@ std::string digits_in_token(std::string_view digits) {
 // A run of letters within a token with digits: "MP" in "MP3", "p" in "1080p", "covid" in "covid19".
 void say_letters(Speech& speech, std::string_view letters) {
   const bool spell = letters.size() < 3 || is_initialism(speech, letters) || !has_vowel(letters);
-  speech.say(spell ? spelled(letters) : std::string(letters));
+  speech.say(spell ? spelled(letters) : as_word(speech, letters));
 }
 
 }  // namespace
 
 void say_token(Speech& speech, std::string_view token) {
   const bool mixed = std::ranges::any_of(token, is_ascii_digit);
+  // "mRNA", "iOS", "macOS".
+  static const Pattern kInner("([a-z]{1,4})([A-Z]{2,5})(s?)$");
+  if (const auto inner = kInner.match_at(token, 0); inner && is_spelled_out((*inner)[2])) {
+    const std::string_view prefix = (*inner)[1];
+    speech.say({prefix.size() == 1 ? spelled(prefix) : std::string(prefix), spelled((*inner)[2])});
+    return;
+  }
   if (!mixed) {
     // "CEOs", "FBI's".
     std::string_view stem = token;
@@ -388,7 +365,14 @@ void say_token(Speech& speech, std::string_view token) {
       stem.remove_suffix(2);
     else if (stem.size() > 2 && stem.ends_with('s') && is_upper(stem.substr(0, stem.size() - 1)))
       stem.remove_suffix(1);
-    if (!is_initialism(speech, stem)) return speech.say(token);
+    else if (stem.ends_with("'S"))
+      stem.remove_suffix(2);
+    const bool contraction = token == "IT'S";
+    const auto at = static_cast<size_t>(token.data() - speech.text().data());
+    const bool suffix = at < speech.text().size() && speech.before(at) == '.' && token.size() > 1 &&
+                        token.size() < 6 && !has_vowel(token);  // "report.pdf"
+    if (suffix) return speech.say(spelled(token));
+    if (contraction || !is_initialism(speech, stem)) return speech.say(as_word(speech, token));
     return speech.say(spelled(stem) + (stem.size() < token.size() ? "'s" : ""));
   }
   for (size_t at = 0; at < token.size();) {
@@ -425,6 +409,7 @@ std::vector<Rule> word_rules() {
   add(kLetter,
       R"((?:[eE]\.g\.|[iI]\.e\.|et al\.|a\.k\.a\.|w/o\b|w/(?=\s|\w)|c/o\b|n/a\b|N/A\b|and/or\b|vs\b(?!\.)|aka\b|R&D\b|Q&A\b|AT&T\b|Ph\.D\.|PhDs?\b|P\.S\.))",
       say_phrase);
+  add(kLetter, R"([Tt]el(?=:|\.? [+\d(]))", say_telephone_sign);
   add(kUpper, R"((St|Dr)(?:\.|(?= [A-Z])))", say_saint_or_street);
   add(kUpper, R"(Ft\.(?= [A-Z]))", say_fort);
   add(kLetter, R"(([A-Za-z]{1,5})\. ?(?=\d|[A-Z]{1,3}-?\d))", say_before_number);

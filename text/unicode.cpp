@@ -4,6 +4,10 @@
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
+#include <unicode/uscript.h>
+
+#include <algorithm>
+#include <array>
 
 #include "base/error.h"
 
@@ -66,6 +70,20 @@ char category(char32_t code_point) {
 
 bool is_nonspacing_mark(char32_t code_point) {
   return u_charType(static_cast<UChar32>(code_point)) == U_NON_SPACING_MARK;
+}
+
+bool is_of_script(char32_t c, const char* script) {
+  if (c < 0x80) return false;
+  UErrorCode error = U_ZERO_ERROR;
+  const UScriptCode code = uscript_getScript(static_cast<UChar32>(c), &error);
+  return U_SUCCESS(error) != 0 && std::string_view(uscript_getShortName(code)) == script;
+}
+
+bool is_romanizable(char32_t c) {
+  static constexpr std::array kScripts = {"Latn", "Zyyy", "Zinh", "Cyrl", "Grek", "Armn", "Geor",
+                                          "Hang", "Hira", "Kana", "Bopo", "Hani", "Deva", "Beng",
+                                          "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym"};
+  return std::ranges::any_of(kScripts, [&](const char* s) { return is_of_script(c, s); });
 }
 
 }  // namespace parley::text

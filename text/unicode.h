@@ -17,4 +17,11 @@ std::string nfkd(std::string_view utf8);
 char category(char32_t code_point);
 bool is_nonspacing_mark(char32_t code_point);  // Mn
 
+// Whether a code point is of a script, by its ISO 15924 code: "Latn".
+bool is_of_script(char32_t c, const char* script);
+
+// Whether ICU's romanization of a letter can be said and is about right: not of scripts that write
+// no vowels (Arabic, Hebrew), nor of those that ICU knows letter by letter only.
+bool is_romanizable(char32_t c);
+
 }  // namespace parley::text

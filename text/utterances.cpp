@@ -1,9 +1,15 @@
 #include "text/utterances.h"
 
+#include <unicode/uchar.h>
+#include <unicode/uscript.h>
+
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <utility>
 
 #include "base/error.h"
+#include "text/letter_names.h"
 #include "text/utf8.h"
 
 namespace parley::text {
@@ -42,6 +48,55 @@ class WordRanges {
 
 }  // namespace
 
+std::string describe(const CodePointCounts& code_points) {
+  constexpr size_t kShown = 5;  // of a script
+  std::map<std::string, std::vector<std::string>> by_script;
+  size_t total = 0;
+  for (const auto& [c, count] : code_points) {
+    total += count;
+    UErrorCode error = U_ZERO_ERROR;
+    const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &error);
+    std::string shown;
+    const bool visible = u_isgraph(static_cast<UChar32>(c)) != 0 &&
+                         u_charType(static_cast<UChar32>(c)) != U_PRIVATE_USE_CHAR;
+    if (visible) {
+      append_utf8(shown, c);
+    } else {
+      std::array<char, 16> code{};
+      std::snprintf(code.data(), code.size(), "U+%04X", static_cast<unsigned>(c));
+      shown = code.data();
+    }
+    const bool named =
+        U_SUCCESS(error) != 0 && script > USCRIPT_INHERITED && script != USCRIPT_UNKNOWN;
+    by_script[named ? uscript_getName(script) : ""].push_back(shown);
+  }
+  std::string text = std::to_string(total) + (total == 1 ? " character:" : " characters:");
+  for (const auto& [script, characters] : by_script) {
+    if (text.back() != ':') text += ',';
+    text += script.empty() ? "" : " " + script + " (";
+    for (size_t i = 0; i < std::min(kShown, characters.size()); ++i)
+      text += (i == 0 && !script.empty() ? "" : " ") + characters[i];
+    if (characters.size() > kShown) text += " ...";
+    if (!script.empty()) text += ')';
+  }
+  return text;
+}
+
+std::string closed(std::string_view spoken, bool ends_sentence) {
+  static constexpr std::string_view kDots = "...";
+  spoken = spoken.substr(0, spoken.find_last_not_of(' ') + 1);
+  std::string text;
+  for (size_t at = 0; at < spoken.size();) {
+    const size_t dots = std::min(spoken.find(kDots, at), spoken.size());
+    text += spoken.substr(at, dots - at);
+    if (dots < spoken.size() && dots + kDots.size() < spoken.size()) text += ',';
+    at = dots + kDots.size();
+  }
+  if (!text.empty() && std::string_view(".,?!;:").find(text.back()) == std::string_view::npos)
+    text += ends_sentence ? '.' : ',';
+  return text;
+}
+
 UtteranceStream::UtteranceStream(const EnglishSpokenForm& spoken_form, UtteranceOptions options)
     : spoken_form_(spoken_form), options_(std::move(options)) {
   if (options_.max_size == 0) throw Error("utterances", "max_size must be at least 1");
@@ -52,6 +107,10 @@ void UtteranceStream::push(std::string_view bytes) {
   if (!options_.ssml) return sentences_.push(bytes);
   if (finished_) throw Error(options_.where, "text was added after its end");
   document_ += bytes;
+}
+
+void UtteranceStream::pause(Pause pause) {
+  if (!options_.ssml) sentences_.pause(pause);
 }
 
 void UtteranceStream::finish() {
@@ -112,8 +171,10 @@ void UtteranceStream::add_span(const SsmlSpan& span) {
 }
 
 void UtteranceStream::add_sentence(const Sentence& sentence, const SsmlSpan* span, int pause_ms) {
-  const SpokenForm form = spoken_form_.speak(sentence.bytes);
-  unspeakable_.insert(form.unspeakable.begin(), form.unspeakable.end());
+  SpokenForm form = spoken_form_.speak(sentence.bytes);
+  if (options_.letter_names) name_letters(form.words);
+  for (const auto& [code_point, count] : form.unspeakable) unspeakable_[code_point] += count;
+  for (const auto& [code_point, count] : form.romanized) romanized_[code_point] += count;
   if (form.words.empty()) {
     // "***": nothing to say, but a pause.
     if (!ready_.empty())
@@ -122,14 +183,18 @@ void UtteranceStream::add_sentence(const Sentence& sentence, const SsmlSpan* spa
   }
   const std::string text = form.text();
   WordRanges ranges(form.words);
-  for (const std::string_view piece : cut_to_limit(text, options_.max_size, options_.size_of)) {
+  const auto size_of = [&](std::string_view piece) {
+    return options_.size_of(closed(piece, true));
+  };
+  const auto pieces = cut_to_limit(text, options_.max_size, size_of);
+  for (const std::string_view piece : pieces) {
     SourceRange source = ranges.next(piece.size());
     source = {source.begin + sentence.source.begin, source.end + sentence.source.begin};
     if (span != nullptr) source = span->source_of(source.begin, source.end);
-    const size_t last = piece.find_last_not_of(' ');
-    if (last == std::string_view::npos) continue;
-    ready_.push_back(
-        {std::string(piece.substr(0, last + 1)), source, 0, span == nullptr ? 1 : span->rate});
+    if (piece.find_first_not_of(' ') == std::string_view::npos) continue;
+    const bool last = piece.data() + piece.size() == text.data() + text.size();
+    ready_.push_back({closed(piece, last && sentence.ends_sentence), source, 0,
+                      span == nullptr ? 1 : span->rate});
   }
   ready_.back().pause_after_ms = pause_ms;
 }

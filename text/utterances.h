@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <deque>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -24,17 +23,20 @@
 namespace parley::text {
 
 struct UtteranceOptions {
-  bool ssml = false;             // else plain text
-  size_t max_size = 400;         // of an utterance, as `size_of` counts
-  SizeOf size_of = nullptr;      // of spoken text; null: characters
-  int sentence_pause_ms = 250;   // after a sentence
+  bool ssml = false;            // else plain text
+  size_t max_size = 400;        // of an utterance, as `size_of` counts; best what the voice learned
+  SizeOf size_of = nullptr;     // of spoken text; null: characters
+  bool letter_names = false;    // letters are said by name (text/letter_names.h)
+  int sentence_pause_ms = 250;  // after a sentence
   int paragraph_pause_ms = 600;  // after a paragraph
   std::string where = "SSML";    // names an SSML document in errors
 };
 
 // A sentence, or as much of one as the model can take at once.
 struct Utterance {
-  std::string spoken;  // words with a space between them, see SpokenWord; empty: a pause alone
+  // Words with a space between them, see SpokenWord; the last one closed by one of . , ? ! ; :
+  // Empty: a pause alone.
+  std::string spoken;
   SourceRange source;  // the bytes that it was read from
   int pause_after_ms;  // 0 inside a sentence, and after the last but for a <break>
   double rate;         // 1; SSML's prosody, to be multiplied with the caller's speed
@@ -49,13 +51,16 @@ class UtteranceStream {
   UtteranceStream(const EnglishSpokenForm& spoken_form, UtteranceOptions options = {});
 
   void push(std::string_view bytes);
+  // No text comes for now (see SentenceStream); SSML waits for its end.
+  void pause(Pause pause);
   // The text has ended. Throws Error for a wrong SSML document: nothing of it is spoken.
   void finish();
   // The next utterance, or nothing: more text is needed, or there is none.
   std::optional<Utterance> next();
 
   // Code points so far for which nothing is said (see SpokenForm).
-  const std::set<char32_t>& unspeakable() const { return unspeakable_; }
+  const CodePointCounts& unspeakable() const { return unspeakable_; }
+  const CodePointCounts& romanized() const { return romanized_; }
 
  private:
   bool add_more();
@@ -70,8 +75,16 @@ class UtteranceStream {
   std::deque<SsmlSpan> spans_;  // of it, not yet used
   std::deque<Utterance> ready_;
   bool explicit_pause_ = false;  // the last one's comes from SSML's <break>
-  std::set<char32_t> unspeakable_;
+  CodePointCounts unspeakable_;
+  CodePointCounts romanized_;
   bool finished_ = false;
 };
+
+// For people: "12 characters: Arabic (م ر ح ب ا), U+E000".
+std::string describe(const CodePointCounts& code_points);
+
+// `spoken` as a voice is to hear it: closed by one of . , ? ! ; : for a voice that hears no end may
+// say it twice. `ends_sentence`: by a period rather than a comma. "..." becomes one of these, too.
+std::string closed(std::string_view spoken, bool ends_sentence);
 
 }  // namespace parley::text

@@ -28,7 +28,7 @@ SPEAKER_DIM = 16
 FRAMES_A_STEP = 2
 SIZE = {"hidden_size": 192, "encoder_layers": 4, "encoder_attention_heads": 4, "encoder_ffn_dim": 768, "decoder_layers": 4,
         "decoder_attention_heads": 4, "decoder_ffn_dim": 768, "speech_decoder_prenet_units": 128,
-        "speech_decoder_postnet_units": 160, "encoder_max_relative_position": 64, "max_text_positions": 300,
+        "speech_decoder_postnet_units": 160, "encoder_max_relative_position": 64, "max_text_positions": 300, "learned_size": 160, "letter_names": True,
         "max_speech_positions": 1200, "speaker_embedding_dim": SPEAKER_DIM, "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0}
 # The teacher never says a sentence in two ways and there is more of it than is ever seen: only the prenet drops anything.
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0, "positional_dropout": 0.0,

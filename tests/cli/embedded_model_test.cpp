@@ -1,7 +1,11 @@
 // The models that come with the sources, on the samples that come with them.
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -84,13 +88,61 @@ bool built_in_the_sources() {
   return std::filesystem::exists(beside / ".." / kModel);
 }
 
-TEST(EmbeddedModel, IsTheDefaultAndSaysThatItIsSmall) {
+// What a program prints on the terminal that is its standard error.
+std::string told_on_a_terminal(const std::vector<std::string>& command,
+                               const std::vector<std::string>& environment) {
+  int terminal = -1, program = -1;
+  if (::openpty(&terminal, &program, nullptr, nullptr, nullptr) != 0) return "no terminal";
+  Process process(command, {.err = program}, environment);
+  EXPECT_EQ(process.wait(), 0);
+  ::close(program);
+  std::string told;
+  char buffer[4096];
+  for (ssize_t count = 0; (count = ::read(terminal, buffer, sizeof buffer)) > 0;)
+    told.append(buffer, static_cast<size_t>(count));
+  ::close(terminal);
+  return told;
+}
+
+TEST(EmbeddedModel, IsRecommendedAgainstOnATerminalOnceADay) {
+  if (!built_in_the_sources()) GTEST_SKIP() << "built outside the sources";
+  const TemporaryFolder folder;
+  const std::vector<std::string> hear = {PARLEY_TRANSCRIBE, "--duration", "1",
+                                         sample("sample.flac")};
+  const std::vector<std::string> say = {PARLEY_SPEAK, "-o", folder.path() / "said.wav",
+                                        "Good morning."};
+  const std::vector<std::string> environment = {"XDG_CACHE_HOME=" +
+                                                (folder.path() / "cache").string()};
+  if (told_on_a_terminal({"/bin/true"}, {}) == "no terminal") GTEST_SKIP() << "no terminals here";
+  EXPECT_NE(told_on_a_terminal(hear, environment).find("parley-mini-en is small"),
+            std::string::npos);
+  EXPECT_EQ(told_on_a_terminal(hear, environment).find("is small"), std::string::npos);
+  EXPECT_NE(told_on_a_terminal(say, environment).find("parley-mini-voice is small"),
+            std::string::npos);
+  EXPECT_EQ(told_on_a_terminal(say, environment), "");
+  // Yesterday, or by a clock that was wrong.
+  const std::filesystem::path stamp = folder.path() / "cache" / "parley" / "speak-advice";
+  for (const int hours : {-25, 25}) {
+    std::filesystem::last_write_time(
+        stamp, std::filesystem::file_time_type::clock::now() + std::chrono::hours(hours));
+    EXPECT_NE(told_on_a_terminal(say, environment).find("is small"), std::string::npos) << hours;
+  }
+  // Nothing can be remembered: a file is where the folder would be.
+  write_file(folder.path() / "file", "");
+  const std::vector<std::string> nowhere = {"XDG_CACHE_HOME=" + (folder.path() / "file").string()};
+  for (int i = 0; i < 2; ++i) {
+    const std::string told = told_on_a_terminal(say, nowhere);
+    EXPECT_NE(told.find("is small"), std::string::npos);
+    EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 1) << told;
+  }
+}
+
+TEST(EmbeddedModel, IsTheDefault) {
   if (!built_in_the_sources()) GTEST_SKIP() << "built outside the sources";
   const Outcome outcome = transcribe({sample("sample.flac")});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(words(outcome.out), said_in("sample.flac"));
-  EXPECT_NE(outcome.err.find("parley-mini-en is small"), std::string::npos) << outcome.err;
-  EXPECT_EQ(transcribe({"--quiet", sample("sample.flac")}).err, "");
+  EXPECT_EQ(outcome.err.find("is small"), std::string::npos) << outcome.err;
 }
 
 Outcome speak(std::vector<std::string> arguments) {
@@ -126,14 +178,51 @@ TEST(EmbeddedVoice, SpeaksAsLongAsASpeakerWould) {
   EXPECT_LT(letters_a_second, 20);
 }
 
-TEST(EmbeddedVoice, IsTheDefaultAndSaysThatItIsSmall) {
+// Above what it learned it babbled: 38 s for these 227 letters. Whisper hears every word of what is
+// said now; here only the time it takes is looked at.
+TEST(EmbeddedVoice, SaysLongSentencesInPieces) {
+  const TemporaryFolder folder;
+  const std::string clauses =
+      "The old lighthouse keeper walked slowly along the stony beach every single morning before "
+      "sunrise, carrying a small brass lantern in one hand and a heavy bucket of oil in the other, "
+      "and he never once complained about the wind.";
+  const std::string no_clauses =
+      "the men who had come down from the hills in the early part of the year were now working "
+      "near "
+      "the old bridge that their fathers had built across the river long before the new road came "
+      "through the valley and brought so many people from the town";
+  for (const std::string& text : {clauses, no_clauses}) {
+    const Outcome said = speak(
+        {"-m", source_path(kVoice), "-o", folder.path() / "said.wav", "--timings", "-", text});
+    ASSERT_EQ(said.code, 0) << said.err;
+    EXPECT_EQ(said.err, "");
+    const double seconds = nlohmann::json::parse(said.out).at("audio_seconds");
+    EXPECT_GT(seconds, 10) << text;
+    EXPECT_LT(seconds, 20) << text;
+  }
+}
+
+// Without a full stop "Hello" was said twice.
+TEST(EmbeddedVoice, SaysAWordOnce) {
+  const TemporaryFolder folder;
+  for (const char* text : {"Hello", "Kitchen", "OK"}) {
+    for (const char* seed : {"0", "2", "4", "5"}) {
+      const Outcome said = speak({"-m", source_path(kVoice), "--seed", seed, "-o",
+                                  folder.path() / "said.wav", "--timings", "-", text});
+      ASSERT_EQ(said.code, 0) << said.err;
+      EXPECT_LT(nlohmann::json::parse(said.out).at("audio_seconds").get<double>(), 0.8)
+          << text << " with seed " << seed;
+    }
+  }
+}
+
+TEST(EmbeddedVoice, IsTheDefault) {
   if (!built_in_the_sources()) GTEST_SKIP() << "built outside the sources";
   const TemporaryFolder folder;
   const std::string wav = folder.path() / "said.wav";
   const Outcome said = speak({"-o", wav, "Good morning."});
   EXPECT_EQ(said.code, 0) << said.err;
-  EXPECT_NE(said.err.find("parley-mini-voice is small"), std::string::npos) << said.err;
-  EXPECT_EQ(speak({"--quiet", "-o", wav, "Good morning."}).err, "");
+  EXPECT_EQ(said.err, "");
 }
 
 }  // namespace

@@ -254,6 +254,57 @@ TEST(Speak, WithoutAVocoderGriffinLimSpeaksAndSaysSo) {
   EXPECT_EQ(quiet.err, "");
 }
 
+// Whether there is text or not is told by its bytes.
+TEST(Speak, OtherEncodingsAreReadAndOtherFilesRefused) {
+  const Voice v;
+  const auto said = [&](const std::string& bytes) {
+    write_file(v.path("text"), bytes);
+    return run_to_end({PARLEY_SPEAK, "-m", v.path("voice"), "--raw", "-f", v.path("text")});
+  };
+  const std::string expected = v.run({"--raw", "Go, café."}).out;
+  const std::string utf16("\xFF\xFEG\0o\0,\0 \0c\0a\0f\0\xE9\0.\0", 20);
+  EXPECT_EQ(said(utf16).out, expected);
+  EXPECT_EQ(said(utf16).err.find("read as"), std::string::npos);
+  const Outcome latin = said("Go, caf\xE9.");
+  EXPECT_EQ(latin.out, expected);
+  EXPECT_NE(latin.err.find("read as windows-1252"), std::string::npos) << latin.err;
+  for (const std::string& file :
+       {std::string("\x89PNG\r\n\x1A\n"), std::string("RIFF\0\0\0\0\0\0", 10)}) {
+    const Outcome refused = said(file);
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_EQ(refused.out, "");
+    EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused.err;
+  }
+}
+
+TEST(Speak, WhatIsLeftOutIsReportedOnce) {
+  const Outcome outcome = run_to_end({PARLEY_SPEAK, "-m", voice().path("voice"), "--raw",
+                                      "Go. \u0645\u0631 on. \u0645\uE000 Go."});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.err.find("cannot say: 4 characters: U+E000, Arabic (\u0631 \u0645)"),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+}
+
+// What somebody types is spoken when the line ends, and at last without.
+TEST(Speak, WhatIsTypedIsSpokenBeforeMoreComes) {
+  const Voice v;
+  for (const std::string text : {"Go.\n", "Go"}) {
+    PipeEnds in;
+    PipeEnds out;
+    Process process(v.command({"--raw", "-"}), {.in = in.read_end, .out = out.write_end});
+    out.close_write();
+    ASSERT_EQ(::write(in.write_end, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    char heard[256];
+    EXPECT_GT(::read(out.read_end, heard, sizeof heard), 0) << text;
+    in.close_write();
+    while (::read(out.read_end, heard, sizeof heard) > 0) {
+    }
+    EXPECT_EQ(process.wait(), 0);
+  }
+}
+
 TEST(Speak, HostileTextIsSpokenOrRefused) {
   EXPECT_EQ(voice().run({"--raw", "Go \xff\xfe\x80 on."}).code, 0);
   EXPECT_EQ(voice().run({"--raw", "\xff\xfe"}).code, 1);  // nothing in it can be said

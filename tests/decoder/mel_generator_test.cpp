@@ -89,6 +89,66 @@ TEST(MelGenerator, GuardedSpeechEndsAndIsReported) {
   EXPECT_EQ(free.report.problem, "");
 }
 
+// Whoever told where words begin hears where to go on.
+TEST(MelGenerator, SpeechThatIsGivenUpEndsAtAWord) {
+  Fixture f;
+  MelGenerator generator(f.decoder);
+  const std::vector<int64_t> words = {2, 5, 9};
+  const auto tokens = static_cast<int64_t>(f.voice.ids(1).size());
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    const auto stands = f.speak(generator, 1, {.seed = seed, .guard = true});
+    EXPECT_EQ(stands.report.said, tokens);
+    const auto given_up = f.speak(generator, 1, {.seed = seed, .guard = true, .words = words});
+    const int64_t said = given_up.report.said;
+    EXPECT_TRUE(said == 0 || said == tokens || std::ranges::find(words, said) != words.end())
+        << said;
+    EXPECT_LE(given_up.mel.size(), stands.mel.size());
+    if (said < tokens) {
+      EXPECT_FALSE(given_up.report.problem.empty());
+    }
+  }
+}
+
+TEST(AlignmentWatch, KnowsTheStepsToEachCharacter) {
+  AlignmentWatch watch(20);
+  std::vector<float> attention(20);
+  for (const size_t focus : {0, 0, 1, 3, 3, 2, 4}) {
+    attention.assign(20, 0.f);
+    attention[focus] = 1;
+    EXPECT_EQ(watch.observe(attention), Alignment::kFine);
+  }
+  EXPECT_EQ(watch.steps_to(0), 0);
+  EXPECT_EQ(watch.steps_to(1), 2);
+  EXPECT_EQ(watch.steps_to(2), 3) << "skipped: with the next one";
+  EXPECT_EQ(watch.steps_to(4), 6);
+  EXPECT_EQ(watch.steps_to(5), 7) << "not yet";
+  EXPECT_EQ(watch.reached_after(0), 0);
+  EXPECT_EQ(watch.reached_after(6), 3);
+  EXPECT_EQ(watch.progress(), 7);
+}
+
+// "One two twelve ten.": tokens with a blank before each word.
+TEST(AlignmentWatch, SkippedWordsAreSeen) {
+  const std::vector<int64_t> words = {4, 8, 15};
+  const auto watched = [&](int64_t skip_from, int64_t skip_to) {
+    AlignmentWatch watch(21, words);
+    std::vector<float> attention(21);
+    for (int64_t character = 0; character < 20; ++character) {
+      if (character >= skip_from && character < skip_to) continue;
+      for (int step = 0; step < 2; ++step) {
+        attention.assign(21, 0.f);
+        attention[static_cast<size_t>(character)] = 1;
+        if (watch.observe(attention) != Alignment::kFine) return watch.good_steps();
+      }
+    }
+    return watch.end() == Alignment::kFine ? int64_t{-1} : watch.good_steps();
+  };
+  EXPECT_EQ(watched(0, 0), -1);
+  EXPECT_EQ(watched(9, 15), 18) << "twelve";
+  EXPECT_EQ(watched(10, 13), -1) << "half of it is not noticed";
+  EXPECT_EQ(watched(4, 8), 8) << "two";
+}
+
 // [tokens] with all attention on one character.
 std::vector<float> at(int64_t focus, int64_t tokens) {
   std::vector<float> attention(static_cast<size_t>(tokens), 0.f);

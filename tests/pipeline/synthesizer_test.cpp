@@ -91,6 +91,51 @@ TEST(Synthesizer, HowTheTextComesChangesNothing) {
   }
 }
 
+// Whoever feeds the text may say that none comes for now; whole sentences are not changed by it.
+TEST(Synthesizer, PausesBetweenSentencesChangeNothing) {
+  const std::vector<float> whole = say(kText);
+  Synthesizer synthesizer(voice().model, 2);
+  std::vector<float> samples;
+  const std::vector<std::string> parts = {"Go. Y", "", "es, 2 of us.\n\nSt", "op!"};
+  synthesizer.speak(
+      [&, part = size_t{0}](std::span<char> buffer,
+                            const std::stop_token&) mutable -> std::optional<size_t> {
+        if (part == parts.size()) return 0;
+        const std::string& text = parts[part++];
+        std::copy(text.begin(), text.end(), buffer.begin());
+        return text.empty() ? std::nullopt : std::optional(text.size());
+      },
+      [&](std::span<const float> block) {
+        samples.insert(samples.end(), block.begin(), block.end());
+      });
+  EXPECT_EQ(samples, whole);
+}
+
+// Ten moments without text: what there is is spoken while the reader still waits for more.
+TEST(Synthesizer, SpeaksWhatThereIsWhenNoTextComes) {
+  std::mutex mutex;
+  std::condition_variable written;
+  bool heard = false;
+  int moments = 0;
+  Synthesizer synthesizer(voice().model, 2);
+  synthesizer.speak(
+      [&](std::span<char> buffer, const std::stop_token&) -> std::optional<size_t> {
+        if (moments++ == 0) {
+          buffer[0] = 'G', buffer[1] = 'o';
+          return 2;
+        }
+        if (moments < 12) return std::nullopt;
+        std::unique_lock lock(mutex);
+        EXPECT_TRUE(written.wait_for(lock, std::chrono::minutes(5), [&] { return heard; }));
+        return 0;
+      },
+      [&](std::span<const float>) {
+        const std::lock_guard lock(mutex);
+        heard = true;
+        written.notify_all();
+      });
+}
+
 // The second half of the text is held back until samples of the first sentence have been written.
 TEST(Synthesizer, SpeaksWhileTheTextStillComes) {
   std::mutex mutex;

@@ -66,6 +66,18 @@ TEST(SpeechT5Convert, MakesStagesThatDeclareTheirMel) {
   EXPECT_NE(inspect(model).find("mel_decoder"), std::string::npos);
 }
 
+// How long its sentences were, and whether it knows letters: not known of most checkpoints.
+TEST(SpeechT5Convert, WhatTheVoiceLearnedIsKept) {
+  const Copy copy("small");
+  convert(copy.path, copy.model, {});
+  EXPECT_FALSE(Model::open(copy.model).stage("text_encoder").has_config("learned_size"));
+  copy.edit("config.json", [](json& c) { c["learned_size"] = 40, c["letter_names"] = true; });
+  convert(copy.path, copy.folder.path() / "told", {});
+  const Model model = Model::open(copy.folder.path() / "told");
+  EXPECT_EQ(model.stage("text_encoder").config_int("learned_size", 1, 1000), 40);
+  EXPECT_TRUE(model.stage("text_encoder").config_bool("letter_names"));
+}
+
 TEST(SpeechT5Convert, BothFileFormatsAreRead) {
   for (const std::string name : {"small", "bin"}) {
     const test::TemporaryFolder folder;
@@ -125,6 +137,7 @@ TEST(SpeechT5Convert, WrongCheckpointsAreRefusedByWhatIsWrong) {
   config("speech_decoder_prenet_dropout", 1, "speech_decoder_prenet_dropout");
   config("vocab_size", 10, "embed_tokens");
   config("model_type", "bert", "model_type");
+  config("learned_size", 0, "learned_size");
   {
     const Copy copy("small");
     copy.edit("preprocessor_config.json", [](json& c) { c["do_normalize"] = true; });

@@ -82,7 +82,8 @@ TEST(Sentences, AbbreviationsNumbersAndInitialsEndNothing) {
         "See p. 5 and No. 7, e.g. Fig. 2.", "J. R. R. Tolkien wrote it.",
         "The U.S. Army came at 5 p.m. sharp.", "Acme Inc. Europe grew.",
         "Apples, pears, etc. were sold.", "1. First of all this.", "On Jan. 5 we met Prof. Lee.",
-        "Visit www.example.com today.", "Smith et al. found it.", "George W. Bush spoke."}) {
+        "Visit www.example.com today.", "On Tue. Jan. 3 we met.", "Open on Sat. 5 May.",
+        "Smith et al. found it.", "George W. Bush spoke."}) {
     EXPECT_EQ(texts(text), Texts{text});
   }
 }
@@ -186,6 +187,59 @@ TEST(SentenceStream, ASentenceComesWithTheFirstCharacterAfterIt) {
   EXPECT_THROW(stream.push("more"), Error);
 }
 
+TEST(SentenceStream, APauseEndsWhatIsThere) {
+  const auto said = [](std::string_view text, Pause pause) {
+    SentenceStream stream;
+    stream.push(text);
+    stream.pause(pause);
+    std::string all;
+    while (auto sentence = stream.next()) {
+      EXPECT_TRUE(sentence->ends_sentence);
+      EXPECT_FALSE(sentence->ends_paragraph);
+      all += sentence->text() + "|";
+    }
+    return all;
+  };
+  EXPECT_EQ(said("First.\n", Pause::kShort), "First.|");
+  EXPECT_EQ(said("First.\r\n", Pause::kShort), "First.|");
+  EXPECT_EQ(said("Is it “so?”\n", Pause::kShort), "Is it “so?”|");
+  EXPECT_EQ(said("One. Two.\n", Pause::kShort), "One.|Two.|");
+  EXPECT_EQ(said("Talk to Dr.\n", Pause::kShort), "") << "Smith";
+  EXPECT_EQ(said("The first\n", Pause::kShort), "") << "line of a paragraph";
+  EXPECT_EQ(said("First.", Pause::kShort), "") << "com";
+  EXPECT_EQ(said("Talk to Dr.\n", Pause::kLong), "Talk to Dr.|");
+  EXPECT_EQ(said("The first\n", Pause::kLong), "The first|");
+  EXPECT_EQ(said("One. The fir", Pause::kLong), "One.|The fir|");
+  EXPECT_EQ(said("", Pause::kLong), "");
+}
+
+// A pause is over with the next text: hard-wrapped paragraphs stay whole.
+TEST(SentenceStream, TextAfterAPauseIsReadAsEver) {
+  SentenceStream stream;
+  stream.push("The first\n");
+  stream.pause(Pause::kShort);
+  EXPECT_FALSE(stream.next());
+  stream.push("line goes on.\nOne more");
+  stream.pause(Pause::kShort);
+  const auto sentence = stream.next();
+  ASSERT_TRUE(sentence);
+  EXPECT_EQ(sentence->text(), "The first\nline goes on.");
+  EXPECT_FALSE(stream.next());
+  stream.pause(Pause::kLong);
+  EXPECT_TRUE(stream.next());
+  stream.push(" word");
+  EXPECT_FALSE(stream.next());
+}
+
+TEST(Sentences, MarkdownBlocksStandAlone) {
+  EXPECT_EQ(texts("# Heading\nText goes\non.\n## Next\nMore"),
+            (Texts{"# Heading", "Text goes\non.", "## Next", "More"}));
+  EXPECT_EQ(texts("Title\n=====\nText"), (Texts{"Title", "=====\nText"}));
+  EXPECT_EQ(texts("So:\n```sh\nls\n```\nDone"), (Texts{"So:", "```sh", "ls", "```", "Done"}));
+  EXPECT_EQ(texts("| a | b |\n|---|---|\n| c | d |"),
+            (Texts{"| a | b |", "|---|---|", "| c | d |"}));
+}
+
 TEST(SentenceStream, AMegabyteStreams) {
   std::string text;
   while (text.size() < 1'000'000) text += hard_text(static_cast<unsigned>(text.size()));
@@ -209,6 +263,21 @@ TEST(CutToLimit, PrefersClausesThenWordsThenCuts) {
   EXPECT_EQ(cut_to_limit("aéé", 2, bytes), (Pieces{"a", "é", "é"}));
   EXPECT_EQ(cut_to_limit("éa", 1, bytes), (Pieces{"é", "a"})) << "a code point is never cut";
   EXPECT_EQ(cut_to_limit("", 3, bytes), Pieces{});
+}
+
+// Balanced pieces, at places where a speaker might breathe.
+TEST(CutToLimit, PrefersTheMiddleAndNaturalPlaces) {
+  using Pieces = std::vector<std::string_view>;
+  EXPECT_EQ(cut_to_limit("aa bb cc dd ee ff gg hh", 20, bytes),
+            (Pieces{"aa bb cc dd ", "ee ff gg hh"}));
+  EXPECT_EQ(cut_to_limit("He came home early and the dog was glad", 30, bytes),
+            (Pieces{"He came home early ", "and the dog was glad"}));
+  EXPECT_EQ(cut_to_limit("Some sat under the roof of the barn today", 35, bytes),
+            (Pieces{"Some sat under the roof ", "of the barn today"}));
+  EXPECT_EQ(cut_to_limit("One two, three four five six, seven", 30, bytes),
+            (Pieces{"One two, ", "three four five six, seven"}));
+  EXPECT_EQ(halves("one two three four"), (Pieces{"one two ", "three four"}));
+  EXPECT_EQ(halves("word"), Pieces{"word"});
 }
 
 TEST(CutToLimit, PiecesFitAndJoinToTheText) {
