@@ -63,6 +63,43 @@ void make_ggml(const fs::path& golden, const fs::path& folder) {
   write(folder / "quantized", file.substr(quantized, 2048));
 }
 
+template <typename T>
+void append(std::string& file, T value) {
+  file.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void append_name(std::string& file, const std::string& name) {
+  append(file, static_cast<uint16_t>(name.size() + 1));
+  file += name + '\0';
+}
+
+// A model.bin of every type, and one that aliases name; too few variables for a Whisper.
+void make_ctranslate2(const fs::path& folder) {
+  for (uint32_t version = 2; version <= 6; ++version) {
+    std::string file;
+    append(file, version);
+    append_name(file, "WhisperSpec");
+    append(file, uint32_t{3});
+    append(file, uint32_t{6});
+    constexpr uint8_t kWidths[] = {4, 1, 2, 4, 2, 2};
+    for (uint8_t type = 0; type < 6; ++type) {
+      append_name(file, "encoder/conv" + std::to_string(type) + "/weight");
+      append(file, uint8_t{2});
+      append(file, uint32_t{2});
+      append(file, uint32_t{3});
+      append(file, version < 4 ? kWidths[type] : type);
+      append(file, version < 4 ? uint32_t{6} : uint32_t{6} * kWidths[type]);
+      file.append(size_t{6} * kWidths[type], 'x');
+    }
+    if (version >= 3) {
+      append(file, uint32_t{1});
+      append_name(file, "decoder/projection/weight");
+      append_name(file, "encoder/conv1/weight");
+    }
+    write(folder / std::to_string(version), file);
+  }
+}
+
 void make_manifests(const fs::path& golden, const fs::path& folder) {
   const fs::path model = folder / "model";
   stage::convert(golden / "huggingface", model);
@@ -116,7 +153,8 @@ void make_seeds(const fs::path& source, const fs::path& output) {
   fs::create_directories(output);
   make_safetensors(output / "safetensors");
   make_ggml(golden, output / "ggml");
-  for (const char* name : {"whisper-openai.gguf", "whisper-candle.gguf"})
+  make_ctranslate2(output / "ctranslate2");
+  for (const char* name : {"whisper-openai.gguf", "whisper-candle.gguf", "whisper-transcribe.gguf"})
     write(output / "gguf" / name, read_file(golden / name, size_t{1} << 20).substr(0, kMaxSeed));
   fs::create_directories(output / "manifest");
   make_manifests(golden, output / "manifest");
