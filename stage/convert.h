@@ -46,10 +46,11 @@ struct ConvertOptions {
 // position embeddings are stored as f32.
 //
 // What is no checkpoint but looks like one (an adapter, an export, an archive, a folder around
-// checkpoints) is refused by its name, with what to give instead. Every tensor's shape is checked against the configuration; missing and unexpected ones are named.
-// The folder is written beside `destination` under a temporary name and renamed when it is
-// complete: interrupted, the conversion leaves nothing under the final name. An existing model
-// folder is replaced; anything else there is refused. Throws Error.
+// checkpoints) is refused by its name, with what to give instead. Every tensor's shape is checked
+// against the configuration; missing and unexpected ones are named. The folder is written beside
+// `destination` under a temporary name and renamed when it is complete: interrupted, the conversion
+// leaves nothing under the final name. An existing model folder is replaced; anything else there is
+// refused. Throws Error.
 void convert(const std::filesystem::path& source, const std::filesystem::path& destination,
              const ConvertOptions& options = {});
 
