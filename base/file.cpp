@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -38,9 +39,28 @@ size_t regular_file_size(int fd, const std::filesystem::path& path) {
   return static_cast<size_t>(status.st_size);
 }
 
+// A clone of a Git repository whose large files were not fetched has these in their places
+// (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md). No file that the library reads
+// begins so.
+void refuse_lfs_pointer(std::string_view text, const std::filesystem::path& path) {
+  constexpr std::string_view kBeginning = "version https://git-lfs.github.com/spec/";
+  constexpr std::string_view kSize = "\nsize ";
+  constexpr size_t kMaxPointer = 1024;  // the specification's
+  if (text.size() >= kMaxPointer || !text.starts_with(kBeginning)) return;
+  std::string bytes;
+  if (const size_t at = text.find(kSize); at != std::string_view::npos) {
+    const size_t begin = at + kSize.size();
+    const size_t end = std::min(text.find_first_not_of("0123456789", begin), text.size());
+    bytes = " of " + std::string(text.substr(begin, end - begin)) + " bytes";
+  }
+  throw Error(path.string(), "is a Git LFS pointer: it names a file" + bytes + " and is not it",
+              "fetch it with `git lfs pull`");
+}
+
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+MappedFile::MappedFile(const std::filesystem::path& path) : MappedFile() {
+  path_ = path;
   const Descriptor file(path);
   size_ = regular_file_size(file.get(), path);
   if (size_ == 0) return;
@@ -48,6 +68,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (mapped == MAP_FAILED)
     throw Error(path.string(), std::string("cannot map: ") + std::strerror(errno));
   data_ = static_cast<const std::byte*>(mapped);
+  refuse_lfs_pointer({reinterpret_cast<const char*>(data_), size_}, path);
 }
 
 MappedFile::~MappedFile() {

@@ -14,8 +14,9 @@ namespace parley {
 class MappedFile {
  public:
   MappedFile() = default;
-  // Throws Error when the file cannot be opened, is not a regular file, or cannot be mapped. An
-  // empty file maps to no bytes.
+  // Throws Error when the file cannot be opened, is not a regular file, or cannot be mapped; also
+  // when it is a Git LFS pointer, which only names the file that is meant. An empty file maps to no
+  // bytes.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

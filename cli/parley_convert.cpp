@@ -14,8 +14,9 @@ CLI::App* add_convert(CLI::App& app, ConvertArguments& arguments) {
   command
       ->add_option(
           "SOURCE", arguments.source,
-          "Hugging Face folder (Whisper, SpeechT5), openai/whisper .pt, whisper.cpp "
-          "ggml-*.bin, GGUF, Silero VAD; or a text-to-speech model folder to exchange its parts")
+          "Hugging Face folder (Whisper, SpeechT5), faster-whisper folder, openai/whisper .pt, "
+          "whisper.cpp ggml-*.bin, GGUF, Silero VAD; or a text-to-speech model folder to exchange "
+          "its parts")
       ->required();
   command
       ->add_option("-o,--output", arguments.output,

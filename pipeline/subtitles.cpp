@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "pipeline/writer_text.h"
+#include "text/line_breaks.h"
 #include "text/utf8.h"
 
 namespace parley::pipeline {
@@ -13,7 +14,9 @@ namespace {
 
 constexpr double kLongPause = 3.0;  // seconds
 
-std::vector<CueWord> words_of(const Segment& segment) {
+// What a line is made of: the segment's words, else the parts of its text between which a line may
+// be broken, each with the spaces before it.
+std::vector<CueWord> words_of(const Segment& segment, text::LineBreaker& breaker) {
   std::vector<CueWord> words;
   for (const Word& word : segment.words) {
     std::string text = printable(word.word);
@@ -21,9 +24,10 @@ std::vector<CueWord> words_of(const Segment& segment) {
   }
   if (!words.empty()) return words;
   const std::string line = one_line(segment.text);
-  for (size_t at = 0; at < line.size();) {
-    const size_t letter = std::min(line.find_first_not_of(' ', at), line.size());
-    const size_t space = std::min(line.find(' ', letter), line.size());
+  size_t at = 0;
+  for (const size_t place : breaker.breaks(line)) {
+    const size_t space = line.find_last_not_of(' ', place - 1) + 1;
+    if (space <= at) continue;  // spaces alone
     const auto time = [&](size_t byte) {
       return segment.start + (segment.end - segment.start) * static_cast<double>(byte) /
                                  static_cast<double>(line.size());
@@ -48,15 +52,15 @@ class Layout {
     const size_t width = rules_.max_line_width > 0 ? static_cast<size_t>(rules_.max_line_width)
                                                    : std::numeric_limits<size_t>::max();
     last_ = word.start;
-    if (used_ > 0 && used_ + code_points(word.text) <= width && !pause && !new_segment &&
+    if (used_ > 0 && used_ + text::line_length(word.text) <= width && !pause && !new_segment &&
         !too_long) {
-      used_ += code_points(word.text);
+      used_ += text::line_length(word.text);
       cue_.push_back(std::move(word));
       return;
     }
     word.text = std::string(text::strip(word.text));
     const bool full = rules_.max_line_count > 0 && (pause || lines_ >= rules_.max_line_count);
-    const size_t length = code_points(word.text);
+    const size_t length = text::line_length(word.text);
     if (!cue_.empty() && (full || new_segment || too_long)) {
       finish();
     } else if (used_ > 0) {
@@ -82,7 +86,7 @@ class Layout {
 
   const SubtitleRules& rules_;
   double last_;      // start of the last word
-  size_t used_ = 0;  // code points in the current line
+  size_t used_ = 0;  // characters in the current line
   int lines_ = 1;
   std::vector<CueWord> cue_;
   std::vector<Cue> cues_;
@@ -113,9 +117,10 @@ void break_arrows(Cue& cue) {
 
 std::vector<Cue> make_cues(const Transcript& transcript, const SubtitleRules& rules) {
   Layout layout(rules, transcript.segments.empty() ? 0 : transcript.segments[0].start);
+  text::LineBreaker breaker;
   for (const Segment& segment : transcript.segments) {
     bool first = true;
-    for (CueWord& word : words_of(segment))
+    for (CueWord& word : words_of(segment, breaker))
       layout.add(std::move(word), std::exchange(first, false));
   }
   std::vector<Cue> cues = layout.take();

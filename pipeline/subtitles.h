@@ -10,7 +10,9 @@
 namespace parley::pipeline {
 
 struct SubtitleRules {
-  int max_line_width = 0;  // code points in a line, broken between words; 0: never broken
+  // Characters in a line (text::line_length: wide ones count one, marks on others none), broken
+  // between words or where Unicode's rules allow it; 0: never broken.
+  int max_line_width = 0;
   // Lines in a cue; 0: any number. With a line width too, cues take no notice of where segments end
   // and begin, only of pauses of more than 3 seconds.
   int max_line_count = 0;
@@ -37,7 +39,8 @@ struct Cue {
   std::vector<CueWord> words;  // printable; together they never hold "-->"
 };
 
-// Words of segments that have none share the segment's time in proportion to their letters.
+// Words of segments that have none are what stands between two places where a line may end; they
+// share the segment's time in proportion to their letters.
 std::vector<Cue> make_cues(const Transcript& transcript, const SubtitleRules& rules);
 
 }  // namespace parley::pipeline

@@ -1,7 +1,5 @@
 #include "pipeline/writer_text.h"
 
-#include <algorithm>
-
 #include "text/utf8.h"
 
 namespace parley::pipeline {
@@ -25,11 +23,6 @@ std::string printable(std::string_view text) {
 }
 
 std::string one_line(std::string_view text) { return std::string(text::strip(printable(text))); }
-
-size_t code_points(std::string_view valid) {
-  return static_cast<size_t>(
-      std::count_if(valid.begin(), valid.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {

@@ -13,7 +13,6 @@ std::string printable(std::string_view text);
 // The same, trimmed.
 std::string one_line(std::string_view text);
 
-size_t code_points(std::string_view valid);
 void replace_all(std::string& text, std::string_view from, std::string_view to);
 
 }  // namespace parley::pipeline

@@ -25,7 +25,7 @@ class ByteReader {
 
   // The next `count` bytes. Throws Error when there are fewer.
   std::span<const std::byte> take(uint64_t count) {
-    if (count > remaining()) throw Error(where_, "is cut short");
+    if (count > remaining()) refuse_cut(count - remaining());
     const auto taken = bytes_.subspan(position_, count);
     position_ += count;
     return taken;
@@ -43,6 +43,13 @@ class ByteReader {
   }
 
  private:
+  [[noreturn]] void refuse_cut(uint64_t missing) const {
+    constexpr uint64_t kPlausible = uint64_t{1} << 40;
+    throw Error(where_, missing < kPlausible ? "is cut short: at least " + std::to_string(missing) +
+                                                   " bytes are missing"
+                                             : "is cut short or damaged");
+  }
+
   std::span<const std::byte> bytes_;
   std::string where_;
   size_t position_ = 0;

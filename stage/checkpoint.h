@@ -72,6 +72,9 @@ struct WhisperCheckpoint : Checkpoint {
   nlohmann::json generation = nlohmann::json::object();
   // Byte tokens in the order of their ids, when the checkpoint itself holds its vocabulary (ggml).
   std::vector<std::string> vocabulary;
+  // The same by name, in the byte-level alphabet, with merges, each "left right" (GGUF).
+  std::vector<std::string> token_names;
+  std::vector<std::string> merges;
 };
 
 }  // namespace parley::stage

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "stage/folder_writer.h"
+#include "stage/foreign_source.h"
 #include "stage/hifigan.h"
 #include "stage/json.h"
 #include "stage/mel_contract.h"
@@ -71,6 +72,7 @@ ModelManifest convert_into(const fs::path& source, const FolderWriter& folder,
                            const ConvertOptions& options) {
   if (const auto silero = find_silero(source)) return convert_silero(*silero, folder, options);
   if (is_hifigan(source)) return convert_hifigan(source, folder, options);
+  refuse_foreign_source(source);
   const std::string type = architecture(source);
   if (type == "speecht5") return convert_speecht5(source, folder, options);
   if (type.empty() || type == "whisper") return convert_whisper(source, folder, options);

@@ -37,18 +37,20 @@ struct ConvertOptions {
 
 // Converts a checkpoint to a model folder (docs/formats.md). Sources:
 //  - Whisper: a folder of Hugging Face transformers (safetensors or pytorch_model.bin, in shards or
-//    whole), a .pt file of openai/whisper (needs options.tokenizer), or a ggml-*.bin file of
-//    whisper.cpp;
+//    whole), a folder of CTranslate2 (faster-whisper), a .pt file of openai/whisper (needs
+//    options.tokenizer), a ggml-*.bin file of whisper.cpp, or a GGUF file;
 //  - SpeechT5 text-to-speech: a folder of transformers with spm_char.model;
 //  - a text-to-speech model folder, whose vocoder or voices are to be exchanged for those of the
 //    options.
 // A vocoder that was made for another mel than the model's is refused. Vectors (biases, norms) and
 // position embeddings are stored as f32.
 //
-// Every tensor's shape is checked against the configuration; missing and unexpected ones are named.
-// The folder is written beside `destination` under a temporary name and renamed when it is
-// complete: interrupted, the conversion leaves nothing under the final name. An existing model
-// folder is replaced; anything else there is refused. Throws Error.
+// What is no checkpoint but looks like one (an adapter, an export, an archive, a folder around
+// checkpoints) is refused by its name, with what to give instead. Every tensor's shape is checked
+// against the configuration; missing and unexpected ones are named. The folder is written beside
+// `destination` under a temporary name and renamed when it is complete: interrupted, the conversion
+// leaves nothing under the final name. An existing model folder is replaced; anything else there is
+// refused. Throws Error.
 void convert(const std::filesystem::path& source, const std::filesystem::path& destination,
              const ConvertOptions& options = {});
 

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
-#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "stage/byte_reader.h"
 #include "stage/ggml.h"
 #include "stage/safetensors.h"
+#include "text/vocabulary.h"
 
 namespace parley::stage {
 
@@ -20,13 +21,18 @@ constexpr uint64_t kMaxTensors = 1 << 14;
 constexpr uint64_t kMaxEntries = 1 << 14;
 constexpr uint64_t kMaxName = 256;
 constexpr uint64_t kMaxAlignment = 1 << 16;
-constexpr const char* kHeadCount = "whisper.encoder.attention.head_count";
+constexpr uint64_t kMaxListed = text::kMaxVocabularySize;
+// transcribe.cpp's are the second ones.
+constexpr std::string_view kHeadCounts[] = {"whisper.encoder.attention.head_count",
+                                            "stt.whisper.encoder.n_heads"};
 
 // Metadata that is looked at.
 struct Metadata {
   uint64_t alignment = 32;
   std::optional<uint64_t> heads;
   std::string architecture;
+  std::map<std::string, std::vector<std::string>> strings;  // of lists
+  std::map<std::string, std::vector<int64_t>> integers;
 };
 
 std::string read_name(ByteReader& reader) {
@@ -42,8 +48,16 @@ uint64_t value_size(uint32_t type, const std::string& where) {
   return kSizes[type];
 }
 
+constexpr uint32_t kI32 = 5;
 constexpr uint32_t kString = 8;
 constexpr uint32_t kArray = 9;
+
+// Lists of transcribe.cpp's files: its tokenizer, and what generation_config.json calls the same.
+constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
+constexpr std::string_view kMerges = "tokenizer.ggml.merges";
+constexpr std::pair<std::string_view, const char*> kTokenLists[] = {
+    {"stt.whisper.suppress_tokens", "suppress_tokens"},
+    {"stt.whisper.begin_suppress_tokens", "begin_suppress_tokens"}};
 
 void skip_string(ByteReader& reader) { reader.take(reader.read<uint64_t>()); }
 
@@ -61,6 +75,22 @@ void skip_array(ByteReader& reader) {
   }
   // Each string takes at least its length's bytes, so that `count` ends with the file.
   for (uint64_t i = 0; i < count; ++i) skip_string(reader);
+}
+
+// A list of strings or of 32-bit integers is kept; others are stepped over.
+void read_array(ByteReader& reader, const std::string& key, Metadata& metadata) {
+  ByteReader ahead = reader;
+  const auto type = ahead.read<uint32_t>();
+  const auto count = ahead.read<uint64_t>();
+  if (count > kMaxListed || (type != kString && type != kI32)) return skip_array(reader);
+  reader = ahead;
+  if (type == kString) {
+    std::vector<std::string>& strings = metadata.strings[key];
+    for (uint64_t i = 0; i < count; ++i) strings.emplace_back(reader.text(reader.read<uint64_t>()));
+  } else {
+    std::vector<int64_t>& integers = metadata.integers[key];
+    for (uint64_t i = 0; i < count; ++i) integers.push_back(reader.read<int32_t>());
+  }
 }
 
 // An integer of 32 or 64 bits; nothing for other types, which are stepped over.
@@ -89,8 +119,13 @@ Metadata read_metadata(ByteReader& reader, uint64_t count) {
       metadata.architecture = read_name(reader);
       continue;
     }
+    const bool kept = key == kTokens || key == kMerges || key.starts_with("stt.whisper.");
+    if (type == kArray && kept) {
+      read_array(reader, key, metadata);
+      continue;
+    }
     const std::optional<uint64_t> value = read_value(reader, type);
-    if (key == kHeadCount) metadata.heads = value;
+    if (std::ranges::count(kHeadCounts, key) > 0) metadata.heads = value;
     if (key == "general.alignment" && value) metadata.alignment = *value;
   }
   const bool power =
@@ -126,14 +161,43 @@ TensorHeader read_tensor_header(ByteReader& reader) {
   return header;
 }
 
-// Our name; nothing for what a Whisper does without (the tied output, filters).
+// Our name; nothing for what a Whisper does without (the tied output, filters, window).
 std::optional<std::string> our_name(const std::string& theirs, const std::string& where) {
   std::string name = theirs.starts_with("model.") ? theirs.substr(6) : theirs;
-  if (name == "proj_out.weight" || name.find("mel_filters") != std::string::npos)
+  if (name == "proj_out.weight" || name.find("mel_filters") != std::string::npos ||
+      name.starts_with("frontend."))
     return std::nullopt;
   if (auto openai = name_from_openai(name)) return openai;
+  if (auto ours = name_from_transcribe_cpp(name)) return ours;
   if (name.starts_with("encoder.") || name.starts_with("decoder.")) return name;
   throw Error(where, "tensor '" + theirs + "' is not one of Whisper's");
+}
+
+uint64_t bytes_of(const TensorHeader& header, const std::string& where) {
+  const GgmlBlock block = ggml_block(header.type, where);
+  std::vector<int64_t> dims;
+  for (int axis = 0; axis < header.shape.rank(); ++axis) dims.push_back(header.shape[axis]);
+  const std::optional<uint64_t> size = byte_size(dims, block.bytes);
+  if (!size || dims.back() % block.elements != 0)
+    throw Error(where, "has an impossible shape: " + header.shape.str());
+  return *size / static_cast<uint64_t>(block.elements);
+}
+
+// The file's end is that of its last tensor.
+void refuse_cut(const std::vector<TensorHeader>& headers, uint64_t available,
+                const std::string& where) {
+  constexpr uint64_t kPlausible = uint64_t{1} << 44;
+  uint64_t needed = 0;
+  for (const TensorHeader& header : headers) {
+    const uint64_t bytes = bytes_of(header, where + ": tensor '" + header.name + "'");
+    if (header.offset < kPlausible && bytes < kPlausible)
+      needed = std::max(needed, header.offset + bytes);
+  }
+  if (needed <= available) return;
+  throw Error(where,
+              "is cut short: " + std::to_string(needed - available) + " of its " +
+                  std::to_string(needed) + " bytes of weights are missing",
+              "download it again");
 }
 
 void add_tensor(WhisperCheckpoint& checkpoint, const TensorHeader& header,
@@ -141,13 +205,7 @@ void add_tensor(WhisperCheckpoint& checkpoint, const TensorHeader& header,
   const std::string where = checkpoint.where + ": tensor '" + header.name + "'";
   const auto name = our_name(header.name, checkpoint.where);
   if (!name) return;
-  const GgmlBlock block = ggml_block(header.type, where);
-  std::vector<int64_t> dims;
-  for (int axis = 0; axis < header.shape.rank(); ++axis) dims.push_back(header.shape[axis]);
-  const std::optional<uint64_t> size = byte_size(dims, block.bytes);
-  if (!size || dims.back() % block.elements != 0)
-    throw Error(where, "has an impossible shape: " + header.shape.str());
-  const uint64_t bytes = *size / static_cast<uint64_t>(block.elements);
+  const uint64_t bytes = bytes_of(header, where);
   if (header.offset > data.size() || bytes > data.size() - header.offset)
     throw Error(where, "lies beyond the end of the file");
   nn::Shape shape = header.shape;
@@ -198,6 +256,21 @@ WhisperDims infer_dims(const WhisperCheckpoint& checkpoint, std::optional<uint64
   return dims;
 }
 
+// The tokenizer, when there is a whole one, and the tokens to suppress.
+void keep_facts(WhisperCheckpoint& checkpoint, Metadata& metadata) {
+  auto& strings = metadata.strings;
+  std::vector<std::string>& tokens = strings[std::string(kTokens)];
+  std::vector<std::string>& merges = strings[std::string(kMerges)];
+  if (!tokens.empty() && !merges.empty()) {
+    checkpoint.token_names = std::move(tokens);
+    checkpoint.merges = std::move(merges);
+  }
+  for (const auto& [theirs, ours] : kTokenLists) {
+    const auto found = metadata.integers.find(std::string(theirs));
+    if (found != metadata.integers.end()) checkpoint.generation[ours] = found->second;
+  }
+}
+
 }  // namespace
 
 WhisperCheckpoint parse_gguf(std::span<const std::byte> file, const std::string& where) {
@@ -210,8 +283,11 @@ WhisperCheckpoint parse_gguf(std::span<const std::byte> file, const std::string&
   const auto entries = reader.read<uint64_t>();
   if (tensors > kMaxTensors || entries > kMaxEntries)
     throw Error(where, "claims to hold too many tensors or too much metadata");
-  const Metadata metadata = read_metadata(reader, entries);
-  if (!metadata.architecture.empty() && metadata.architecture.find("whisper") == std::string::npos)
+  Metadata metadata = read_metadata(reader, entries);
+  // CrisperWhisper has Whisper's tensors, and is asked in another way.
+  const bool whisper = metadata.architecture.find("whisper") != std::string::npos &&
+                       metadata.architecture.find("crisper") == std::string::npos;
+  if (!metadata.architecture.empty() && !whisper)
     throw Error(where, "holds a model of architecture '" + metadata.architecture + "'",
                 "only Whisper can be converted from GGUF");
   std::vector<TensorHeader> headers;
@@ -223,8 +299,10 @@ WhisperCheckpoint parse_gguf(std::span<const std::byte> file, const std::string&
   WhisperCheckpoint checkpoint;
   checkpoint.where = where;
   checkpoint.format = "gguf";
+  refuse_cut(headers, data.size(), where);
   for (const TensorHeader& header : headers) add_tensor(checkpoint, header, data);
   checkpoint.dims = infer_dims(checkpoint, metadata.heads);
+  keep_facts(checkpoint, metadata);
   return checkpoint;
 }
 

@@ -51,44 +51,57 @@ class SafetensorsTensor : public SourceTensor {
   nn::DType dtype_ = nn::DType::kF32;
 };
 
+// The files of a checkpoint, opened. Tensors are made in a second pass, since a prefix counts only
+// when all names have it.
 struct Shards {
   std::vector<std::unique_ptr<Safetensors>> safetensors;
   std::vector<std::unique_ptr<TorchFile>> torch;
 };
 
+// Calls visit(name, tensor) for all of a state dict.
+template <typename Visit>
+void each_tensor(const TorchFile& file, const Visit& visit) {
+  const auto* state = std::get_if<Pickle::Dict>(&file.pickle().root());
+  if (state == nullptr) throw Error(file.where(), "does not hold a state dict");
+  for (const auto& [key, value] : state->items) {
+    const auto* name = std::get_if<std::string_view>(&file.pickle()[key]);
+    const auto* tensor = std::get_if<Pickle::Tensor>(&file.pickle()[value]);
+    if (name == nullptr || tensor == nullptr)
+      throw Error(file.where(), "its state dict holds more than tensors");
+    visit(*name, *tensor);
+  }
+}
+
+std::string prefix_of(const Shards& shards) {
+  std::vector<std::string_view> names;
+  for (const auto& file : shards.safetensors)
+    names.insert(names.end(), file->names().begin(), file->names().end());
+  for (const auto& file : shards.torch)
+    each_tensor(*file, [&](std::string_view name, const auto&) { names.push_back(name); });
+  return wrapper_prefix(names);
+}
+
 // Adds tensors under our names; those that have none are left out.
-struct Adder {
-  Checkpoint& checkpoint;
-  Shards& shards;
-  const TensorNames& our_name;
-
-  void add(const std::string& name, std::unique_ptr<SourceTensor> tensor, const fs::path& path) {
+void add_tensors(Checkpoint& checkpoint, const Shards& shards, const TensorNames& our_name) {
+  const size_t prefix = prefix_of(shards).size();
+  const auto add = [&](const std::string& name, std::unique_ptr<SourceTensor> tensor,
+                       const std::string& where) {
     if (!checkpoint.tensors.emplace(name, std::move(tensor)).second)
-      throw Error(path.string(), "tensor '" + name + "' occurs twice");
-  }
-
-  void add_safetensors(const fs::path& path) {
-    const Safetensors& file = *shards.safetensors.emplace_back(std::make_unique<Safetensors>(path));
-    for (const std::string& theirs : file.names()) {
-      const auto name = our_name(theirs);
-      if (name) add(*name, std::make_unique<SafetensorsTensor>(file, theirs), path);
+      throw Error(where, "tensor '" + name + "' occurs twice");
+  };
+  for (const auto& file : shards.safetensors) {
+    for (const std::string& theirs : file->names()) {
+      const auto name = our_name(std::string_view(theirs).substr(prefix));
+      if (name) add(*name, std::make_unique<SafetensorsTensor>(*file, theirs), file->where());
     }
   }
-
-  void add_torch(const fs::path& path) {
-    const TorchFile& file = *shards.torch.emplace_back(std::make_unique<TorchFile>(path));
-    const auto* state = std::get_if<Pickle::Dict>(&file.pickle().root());
-    if (state == nullptr) throw Error(path.string(), "does not hold a state dict");
-    for (const auto& [key, value] : state->items) {
-      const auto* theirs = std::get_if<std::string_view>(&file.pickle()[key]);
-      const auto* tensor = std::get_if<Pickle::Tensor>(&file.pickle()[value]);
-      if (theirs == nullptr || tensor == nullptr)
-        throw Error(path.string(), "its state dict holds more than tensors");
-      const auto name = our_name(*theirs);
-      if (name) add(*name, file.tensor(*tensor, std::string(*theirs)), path);
-    }
+  for (const auto& file : shards.torch) {
+    each_tensor(*file, [&](std::string_view theirs, const Pickle::Tensor& tensor) {
+      const auto name = our_name(theirs.substr(prefix));
+      if (name) add(*name, file->tensor(tensor, std::string(theirs)), file->where());
+    });
   }
-};
+}
 
 // The files that an index names, each once, in order.
 std::vector<fs::path> shard_paths(const fs::path& index) {
@@ -107,8 +120,8 @@ std::vector<fs::path> shard_paths(const fs::path& index) {
   return paths;
 }
 
-// `license: apache-2.0` between the `---` lines at the top of README.md, as on the Hugging Face
-// hub.
+}  // namespace
+
 std::string read_licence(const fs::path& folder) {
   const fs::path readme = folder / "README.md";
   constexpr size_t kMaxReadme = size_t{4} << 20;
@@ -122,7 +135,25 @@ std::string read_licence(const fs::path& folder) {
   return text.substr(begin, text.find('\n', begin) - begin);
 }
 
-}  // namespace
+std::string wrapper_prefix(std::span<const std::string_view> names) {
+  static constexpr std::string_view kWrappers[] = {"base_model.model.", "module.", "_orig_mod.",
+                                                   "model."};
+  std::string prefix;
+  const auto all_have = [&](std::string_view wrapper) {
+    return !names.empty() && std::all_of(names.begin(), names.end(), [&](std::string_view name) {
+      return name.substr(std::min(prefix.size(), name.size())).starts_with(wrapper);
+    });
+  };
+  for (bool found = true; found;) {
+    found = false;
+    for (const std::string_view wrapper : kWrappers) {
+      if (!all_have(wrapper)) continue;
+      prefix += wrapper;
+      found = true;
+    }
+  }
+  return prefix;
+}
 
 Checkpoint open_hugging_face(const fs::path& folder, const TensorNames& our_name) {
   Checkpoint checkpoint;
@@ -145,9 +176,14 @@ Checkpoint open_hugging_face(const fs::path& folder, const TensorNames& our_name
     throw Error(folder.string(),
                 "has neither model.safetensors nor pytorch_model.bin, nor an index of shards");
   }
-  Adder adder{checkpoint, *shards, our_name};
-  for (const fs::path& path : checkpoint.files)
-    torch ? adder.add_torch(path) : adder.add_safetensors(path);
+  for (const fs::path& path : checkpoint.files) {
+    if (torch) {
+      shards->torch.push_back(std::make_unique<TorchFile>(path));
+    } else {
+      shards->safetensors.push_back(std::make_unique<Safetensors>(path));
+    }
+  }
+  add_tensors(checkpoint, *shards, our_name);
   checkpoint.storage = shards;
   checkpoint.licence = read_licence(folder);
   return checkpoint;

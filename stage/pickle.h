@@ -61,6 +61,7 @@ class Pickle {
 
   const Value& root() const { return values_[root_]; }
   const Value& operator[](Id id) const { return values_[id]; }
+  std::span<const Value> values() const { return values_; }
   // The value under a string key, or nullptr. The value must be a Dict.
   const Value* find(const Value& dict, std::string_view key) const;
 

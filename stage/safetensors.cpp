@@ -44,6 +44,25 @@ const char* file_name_of(nn::DType dtype) {
   return "?";
 }
 
+// The last tensor's end is where the file should end.
+void refuse_cut(const nlohmann::json& header, size_t data_bytes, const std::string& where) {
+  constexpr int64_t kPlausible = int64_t{1} << 44;
+  int64_t needed = 0;
+  for (const nlohmann::json& tensor : header) {
+    int64_t end = 0;
+    if (!tensor.is_object() || !tensor.contains("data_offsets")) continue;
+    const nlohmann::json& offsets = tensor["data_offsets"];
+    if (offsets.is_array() && offsets.size() == 2 && to_integer(offsets[1], end))
+      needed = std::max(needed, end);
+  }
+  const auto available = static_cast<int64_t>(data_bytes);
+  if (needed <= available || needed > kPlausible) return;
+  throw Error(where,
+              "is cut short: " + std::to_string(needed - available) + " of its " +
+                  std::to_string(needed) + " bytes of weights are missing",
+              "download it again");
+}
+
 }  // namespace
 
 std::optional<uint64_t> byte_size(std::span<const int64_t> shape, uint64_t element_bytes) {
@@ -75,8 +94,14 @@ void Safetensors::parse(std::span<const std::byte> file) {
   uint64_t header_bytes = 0;
   if (file.size() < sizeof header_bytes) throw Error(where_, "is too short for a safetensors file");
   std::memcpy(&header_bytes, file.data(), sizeof header_bytes);
-  if (header_bytes > kMaxHeaderBytes || header_bytes > file.size() - sizeof header_bytes) {
-    throw Error(where_, "is not a safetensors file, or is cut short: its header would be " +
+  const uint64_t available = file.size() - sizeof header_bytes;
+  const bool begins_well = available > 0 && file[sizeof header_bytes] == std::byte{'{'};
+  if (begins_well && header_bytes <= kMaxHeaderBytes && header_bytes > available) {
+    throw Error(where_, "is cut short: at least " + std::to_string(header_bytes - available) +
+                            " bytes are missing");
+  }
+  if (header_bytes > available || header_bytes > kMaxHeaderBytes) {
+    throw Error(where_, "is not a safetensors file: its header would be " +
                             std::to_string(header_bytes) + " bytes");
   }
   const auto* text = reinterpret_cast<const char*>(file.data()) + sizeof header_bytes;
@@ -85,6 +110,7 @@ void Safetensors::parse(std::span<const std::byte> file) {
       parse_json({text, header_bytes}, where_,
                  {.bytes = kMaxHeaderBytes, .values = 16 * kMaxTensors, .depth = 4});
   if (header.size() > kMaxTensors) throw Error(where_, "has too many tensors");
+  refuse_cut(header, data.size(), where_);
   for (const auto& [name, value] : header.items()) {
     const Fields fields(value, where_ + ": tensor '" + name + "'");
     if (name == "__metadata__") {

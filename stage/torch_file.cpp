@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 
 #include "base/error.h"
@@ -13,6 +14,34 @@ namespace parley::stage {
 namespace {
 constexpr size_t kMaxPickleBytes = size_t{64} << 20;
 constexpr zip_int64_t kMaxEntries = 1 << 17;
+
+// What is missing of a file without its end, where a zip archive's index is: the first entry, the
+// pickle, says how long the storages are that follow it. Nothing where it cannot be read either.
+std::optional<uint64_t> missing_bytes(std::span<const std::byte> file) {
+  constexpr size_t kHeader = 30;  // of an entry: the lengths of its name and extra field are last
+  if (file.size() < kHeader) return std::nullopt;
+  const auto length = [&](size_t at) {
+    return std::to_integer<size_t>(file[at]) | std::to_integer<size_t>(file[at + 1]) << 8;
+  };
+  const size_t start = kHeader + length(kHeader - 4) + length(kHeader - 2);
+  if (start >= file.size()) return std::nullopt;
+  std::map<std::string_view, uint64_t> storages;
+  try {
+    const std::span<const std::byte> rest = file.subspan(start);
+    const Pickle pickle(rest.first(std::min(rest.size(), kMaxPickleBytes)), "");
+    for (const Pickle::Value& value : pickle.values()) {
+      const auto* storage = std::get_if<Pickle::Storage>(&value);
+      if (storage != nullptr && storage->dtype)
+        storages[storage->key] =
+            static_cast<uint64_t>(storage->elements) * nn::size_of(*storage->dtype);
+    }
+    uint64_t needed = 0;
+    for (const auto& [key, bytes] : storages) needed += bytes;
+    return needed > rest.size() ? std::optional(needed - rest.size()) : std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
 }  // namespace
 
 // The zip archive over memory. Entries must be stored, not compressed, so that sizes are bounded by
@@ -26,7 +55,10 @@ class TorchFile::Archive {
     zip_ = zip_open_from_source(source, ZIP_RDONLY, nullptr);
     if (zip_ == nullptr) {
       zip_source_free(source);
-      throw Error(where_, "is not a zip archive, or is damaged");
+      const std::optional<uint64_t> missing = missing_bytes(file);
+      throw Error(where_, missing ? "is cut short: at least " + std::to_string(*missing) +
+                                        " bytes are missing"
+                                  : "is cut short or damaged: the index at its end is missing");
     }
     entries_ = zip_get_num_entries(zip_, 0);
     if (entries_ > kMaxEntries) {
@@ -54,7 +86,8 @@ class TorchFile::Archive {
       const std::string_view prefix = text.substr(0, text.size() - kPickle.size());
       if (prefix.empty() || prefix.find('/') == prefix.size() - 1) return std::string(prefix);
     }
-    throw Error(where_, "has no data.pkl: it was not written by torch.save()");
+    throw Error(where_, "is a zip archive that torch.save() has not written: it has no data.pkl",
+                "if a model is inside, unpack it and give the folder, or the checkpoint in it");
   }
 
   std::optional<Entry> find(const std::string& name) const {

@@ -1,13 +1,16 @@
 #include "stage/whisper_convert.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "stage/ctranslate2.h"
 #include "stage/ggml.h"
 #include "stage/gguf.h"
+#include "stage/json.h"
 #include "stage/openai.h"
 #include "stage/weights_writer.h"
 #include "stage/whisper_folder.h"
@@ -21,7 +24,10 @@ namespace {
 namespace fs = std::filesystem;
 
 WhisperCheckpoint open_checkpoint(const fs::path& source) {
-  if (fs::is_directory(source)) return open_whisper_folder(source);
+  if (fs::is_directory(source)) {
+    return is_ctranslate2(source / "model.bin") ? open_ctranslate2(source)
+                                                : open_whisper_folder(source);
+  }
   const MappedFile file(source);
   const auto starts_with = [&](std::string_view magic) {
     return file.bytes().size() >= magic.size() &&
@@ -30,11 +36,9 @@ WhisperCheckpoint open_checkpoint(const fs::path& source) {
   if (starts_with("lmgg")) return open_ggml(source);
   if (starts_with("GGUF")) return open_gguf(source);
   if (starts_with("PK") || starts_with("\x80\x02")) return open_openai(source);
-  const bool safetensors = source.extension() == ".safetensors";
   throw Error(source.string(), "is not a checkpoint that can be converted",
-              safetensors ? "give the folder that holds it and its config.json"
-                          : "known are Hugging Face folders, .pt files of openai/whisper, "
-                            "ggml-*.bin files of whisper.cpp, and GGUF files");
+              "known are Hugging Face and CTranslate2 folders, .pt files of openai/whisper, "
+              "ggml-*.bin files of whisper.cpp, and GGUF files");
 }
 
 // How many tokens stand for the same bytes as another: some writers of ggml files put U+FFFD where
@@ -45,6 +49,16 @@ size_t count_lost(const std::vector<std::string>& vocabulary) {
   size_t lost = 0;
   for (const auto& [token, count] : counts) lost += count > 1 ? count : 0;
   return lost;
+}
+
+// Trainers save the tokenizer beside the steps of a training rather than with each of them.
+[[noreturn]] text::Tokenizer refuse_without_tokenizer(const fs::path& folder) {
+  const fs::path above = fs::weakly_canonical(folder).parent_path();
+  const bool there = fs::exists(above / "tokenizer.json") || fs::exists(above / "vocab.json");
+  throw Error(folder.string(),
+              "has no tokenizer: neither tokenizer.json, nor vocab.json and merges.txt",
+              there ? "the folder around it has one: --tokenizer " + above.string()
+                    : "name that of the model that it was trained from with --tokenizer");
 }
 
 text::Tokenizer open_tokenizer(const fs::path& source, const WhisperCheckpoint& checkpoint,
@@ -62,7 +76,15 @@ text::Tokenizer open_tokenizer(const fs::path& source, const WhisperCheckpoint& 
       }
       return text::Tokenizer::from_ranks(checkpoint.vocabulary, vocab_size, checkpoint.where);
     }
-    if (fs::is_directory(source)) return text::Tokenizer::from_folder(source, vocab_size);
+    if (!checkpoint.token_names.empty()) {
+      return text::Tokenizer(
+          text::vocabulary_from_names(checkpoint.token_names, checkpoint.merges, checkpoint.where),
+          checkpoint.where);
+    }
+    if (fs::is_directory(source)) {
+      auto found = text::Tokenizer::find_in(source, vocab_size);
+      return found ? *std::move(found) : refuse_without_tokenizer(source);
+    }
     throw Error(checkpoint.where, "holds no tokenizer",
                 "name its tokenizer.json, .tiktoken file or folder with --tokenizer");
   }();
@@ -72,6 +94,22 @@ text::Tokenizer open_tokenizer(const fs::path& source, const WhisperCheckpoint& 
                     " tokens, the model only " + std::to_string(vocab_size));
   }
   return tokenizer;
+}
+
+// CTranslate2 lists the ids of languages: another tokenizer's would name other tokens so.
+void check_languages(const WhisperCheckpoint& checkpoint, const text::Tokenizer& tokenizer,
+                     const ConvertOptions& options) {
+  const Fields generation(checkpoint.generation, checkpoint.where);
+  if (!generation.has("lang_ids")) return;
+  const auto is_language = [&](int64_t id) {
+    return std::ranges::any_of(tokenizer.special().languages,
+                               [&](const text::LanguageToken& token) { return token.id == id; });
+  };
+  const auto ids = generation.integers("lang_ids", 0, checkpoint.dims.vocab_size - 1);
+  const auto unknown = std::ranges::count_if(ids, [&](int64_t id) { return !is_language(id); });
+  if (unknown == 0 || !options.notice) return;
+  options.notice(checkpoint.where + ": " + std::to_string(unknown) + " of its lang_ids are no " +
+                 "language tokens of its tokenizer, so these languages cannot be asked for");
 }
 
 }  // namespace
@@ -85,6 +123,7 @@ ModelManifest convert_whisper(const fs::path& source, const FolderWriter& folder
   const auto decoder_tensors = weights.plan("decoder", whisper_decoder_tensors(dims));
   weights.check_all_taken();
   const text::Tokenizer tokenizer = open_tokenizer(source, checkpoint, options);
+  check_languages(checkpoint, tokenizer, options);
   const nlohmann::json facts = generation_facts(checkpoint.generation, dims, tokenizer,
                                                 digest_of(checkpoint.files), checkpoint.where);
 

@@ -26,30 +26,6 @@ std::optional<std::string> our_name(std::string_view theirs) {
   return std::string(theirs);
 }
 
-// The output matrix is the token embedding in every Whisper; checkpoints may store it again.
-void drop_tied_output(WhisperCheckpoint& checkpoint) {
-  const auto output = checkpoint.tensors.find(std::string(kOutputWeight));
-  if (output == checkpoint.tensors.end()) return;
-  const auto embedding = checkpoint.tensors.find(std::string(kEmbedding));
-  bool same = embedding != checkpoint.tensors.end() &&
-              output->second->shape() == embedding->second->shape();
-  constexpr int64_t kPart = 1 << 20;
-  const int64_t elements = same ? output->second->shape().elements() : 0;
-  std::vector<float> a;
-  std::vector<float> b;
-  for (int64_t at = 0; same && at < elements; at += kPart) {
-    a.resize(static_cast<size_t>(std::min(kPart, elements - at)));
-    b.resize(a.size());
-    output->second->read(at, a);
-    embedding->second->read(at, b);
-    same = a == b;
-  }
-  if (!same)
-    throw Error(checkpoint.where,
-                "proj_out.weight differs from the token embedding, which no Whisper does");
-  checkpoint.tensors.erase(output);
-}
-
 }  // namespace
 
 WhisperDims parse_whisper_config(const nlohmann::json& config, const std::string& where) {
@@ -81,6 +57,34 @@ WhisperDims parse_whisper_config(const nlohmann::json& config, const std::string
   return dims;
 }
 
+void tie_output(WhisperCheckpoint& checkpoint) {
+  const auto output = checkpoint.tensors.find(std::string(kOutputWeight));
+  if (output == checkpoint.tensors.end()) return;
+  const auto embedding = checkpoint.tensors.find(std::string(kEmbedding));
+  if (embedding == checkpoint.tensors.end()) {
+    auto moved = checkpoint.tensors.extract(output);
+    moved.key() = kEmbedding;
+    checkpoint.tensors.insert(std::move(moved));
+    return;
+  }
+  bool same = output->second->shape() == embedding->second->shape();
+  constexpr int64_t kPart = 1 << 20;
+  const int64_t elements = same ? output->second->shape().elements() : 0;
+  std::vector<float> a;
+  std::vector<float> b;
+  for (int64_t at = 0; same && at < elements; at += kPart) {
+    a.resize(static_cast<size_t>(std::min(kPart, elements - at)));
+    b.resize(a.size());
+    output->second->read(at, a);
+    embedding->second->read(at, b);
+    same = a == b;
+  }
+  if (!same)
+    throw Error(checkpoint.where,
+                "proj_out.weight differs from the token embedding, which no Whisper does");
+  checkpoint.tensors.erase(output);
+}
+
 WhisperCheckpoint open_whisper_folder(const fs::path& folder) {
   WhisperCheckpoint checkpoint;
   const fs::path config_path = folder / "config.json";
@@ -98,7 +102,7 @@ WhisperCheckpoint open_whisper_folder(const fs::path& folder) {
     check_preprocessor(read_json(preprocessor_path), checkpoint.dims, preprocessor_path.string());
   }
   static_cast<Checkpoint&>(checkpoint) = open_hugging_face(folder, our_name);
-  drop_tied_output(checkpoint);
+  tie_output(checkpoint);
   return checkpoint;
 }
 

@@ -14,4 +14,9 @@ WhisperCheckpoint open_whisper_folder(const std::filesystem::path& folder);
 // is missing.
 WhisperDims parse_whisper_config(const nlohmann::json& config, const std::string& where);
 
+// The output matrix is the token embedding in every Whisper; checkpoints may store it again, or
+// under the other name ("proj_out.weight") alone. Leaves the embedding; throws Error when they
+// differ.
+void tie_output(WhisperCheckpoint& checkpoint);
+
 }  // namespace parley::stage

@@ -1,6 +1,7 @@
 #include "stage/whisper_layout.h"
 
 #include <array>
+#include <span>
 
 #include "base/error.h"
 
@@ -83,8 +84,43 @@ std::vector<NamedShape> whisper_decoder_tensors(const WhisperDims& dims) {
   return tensors;
 }
 
+namespace {
+
+using NamePair = std::pair<std::string_view, std::string_view>;  // theirs, ours
+
+std::optional<std::string> find_name(std::span<const NamePair> names, std::string_view theirs) {
+  for (const auto& [known, ours] : names) {
+    if (known == theirs) return std::string(ours);
+  }
+  return std::nullopt;
+}
+
+// <stage>.blocks.<N>.<part>.<weight|bias>
+struct BlockName {
+  std::string_view stage, number, part, kind;
+};
+
+std::optional<BlockName> parse_block_name(std::string_view name) {
+  constexpr std::string_view kBlocks = ".blocks.";
+  const size_t blocks = name.find(kBlocks);
+  if (blocks == std::string_view::npos) return std::nullopt;
+  const size_t number = blocks + kBlocks.size();
+  const size_t part = name.find('.', number);
+  const size_t kind = name.rfind('.');
+  if (part == std::string_view::npos || kind <= part) return std::nullopt;
+  return BlockName{name.substr(0, blocks), name.substr(number, part - number),
+                   name.substr(part + 1, kind - part - 1), name.substr(kind + 1)};
+}
+
+std::string our_block_name(const std::string& stage, const BlockName& name,
+                           const std::string& part) {
+  return stage + ".layers." + std::string(name.number) + "." + part + "." + std::string(name.kind);
+}
+
+}  // namespace
+
 std::optional<std::string> name_from_openai(std::string_view name) {
-  static constexpr std::pair<std::string_view, std::string_view> kWhole[] = {
+  static constexpr NamePair kWhole[] = {
       {"encoder.positional_embedding", "encoder.embed_positions.weight"},
       {"decoder.positional_embedding", "decoder.embed_positions.weight"},
       {"decoder.token_embedding.weight", "decoder.embed_tokens.weight"},
@@ -97,7 +133,7 @@ std::optional<std::string> name_from_openai(std::string_view name) {
       {"encoder.conv2.weight", "encoder.conv2.weight"},
       {"encoder.conv2.bias", "encoder.conv2.bias"},
   };
-  static constexpr std::pair<std::string_view, std::string_view> kInBlock[] = {
+  static constexpr NamePair kInBlock[] = {
       {"attn.query", "self_attn.q_proj"},
       {"attn.key", "self_attn.k_proj"},
       {"attn.value", "self_attn.v_proj"},
@@ -112,24 +148,54 @@ std::optional<std::string> name_from_openai(std::string_view name) {
       {"mlp.2", "fc2"},
       {"mlp_ln", "final_layer_norm"},
   };
-  for (const auto& [theirs, ours] : kWhole) {
-    if (name == theirs) return std::string(ours);
-  }
-  // <encoder|decoder>.blocks.<N>.<part>.<weight|bias>
-  constexpr std::string_view kBlocks = "coder.blocks.";
-  if (name.size() < 2 + kBlocks.size() || name.substr(2, kBlocks.size()) != kBlocks)
-    return std::nullopt;
-  const size_t number = 2 + kBlocks.size();
-  const size_t part = name.find('.', number);
-  const size_t kind = name.rfind('.');
-  if (part == std::string_view::npos || kind <= part) return std::nullopt;
-  for (const auto& [theirs, ours] : kInBlock) {
-    if (name.substr(part + 1, kind - part - 1) != theirs) continue;
-    return std::string(name.substr(0, 8)) + "layers." +
-           std::string(name.substr(number, part + 1 - number)) + std::string(ours) +
-           std::string(name.substr(kind));
-  }
-  return std::nullopt;
+  if (auto whole = find_name(kWhole, name)) return whole;
+  const std::optional<BlockName> block = parse_block_name(name);
+  if (!block || (block->stage != "encoder" && block->stage != "decoder")) return std::nullopt;
+  const auto part = find_name(kInBlock, block->part);
+  if (!part) return std::nullopt;
+  return our_block_name(std::string(block->stage), *block, *part);
+}
+
+std::optional<std::string> name_from_transcribe_cpp(std::string_view name) {
+  static constexpr NamePair kWhole[] = {
+      {"enc.conv.0.weight", "encoder.conv1.weight"},
+      {"enc.conv.0.bias", "encoder.conv1.bias"},
+      {"enc.conv.1.weight", "encoder.conv2.weight"},
+      {"enc.conv.1.bias", "encoder.conv2.bias"},
+      {"enc.pos_emb.weight", "encoder.embed_positions.weight"},
+      {"enc.final_norm.weight", "encoder.layer_norm.weight"},
+      {"enc.final_norm.bias", "encoder.layer_norm.bias"},
+      {"dec.token_embd.weight", "decoder.embed_tokens.weight"},
+      {"dec.pos_emb.weight", "decoder.embed_positions.weight"},
+      {"dec.final_norm.weight", "decoder.layer_norm.weight"},
+      {"dec.final_norm.bias", "decoder.layer_norm.bias"},
+  };
+  static constexpr NamePair kInBlock[] = {
+      {"norm_attn", "self_attn_layer_norm"},
+      {"attn.q", "self_attn.q_proj"},
+      {"attn.k", "self_attn.k_proj"},
+      {"attn.v", "self_attn.v_proj"},
+      {"attn.out", "self_attn.out_proj"},
+      {"norm_self", "self_attn_layer_norm"},
+      {"self_attn.q", "self_attn.q_proj"},
+      {"self_attn.k", "self_attn.k_proj"},
+      {"self_attn.v", "self_attn.v_proj"},
+      {"self_attn.out", "self_attn.out_proj"},
+      {"norm_cross", "encoder_attn_layer_norm"},
+      {"cross_attn.q", "encoder_attn.q_proj"},
+      {"cross_attn.k", "encoder_attn.k_proj"},
+      {"cross_attn.v", "encoder_attn.v_proj"},
+      {"cross_attn.out", "encoder_attn.out_proj"},
+      {"norm_ffn", "final_layer_norm"},
+      {"ffn.fc1", "fc1"},
+      {"ffn.fc2", "fc2"},
+  };
+  if (auto whole = find_name(kWhole, name)) return whole;
+  const std::optional<BlockName> block = parse_block_name(name);
+  if (!block || (block->stage != "enc" && block->stage != "dec")) return std::nullopt;
+  const auto part = find_name(kInBlock, block->part);
+  if (!part) return std::nullopt;
+  return our_block_name(block->stage == "enc" ? "encoder" : "decoder", *block, *part);
 }
 
 bool is_multilingual(const WhisperDims& dims) { return dims.vocab_size >= 51865; }

@@ -37,6 +37,9 @@ std::vector<NamedShape> whisper_decoder_tensors(const WhisperDims& dims);
 // nothing when there is none.
 std::optional<std::string> name_from_openai(std::string_view name);
 
+// The same for a tensor of transcribe.cpp ("enc.blocks.0.attn.q.weight").
+std::optional<std::string> name_from_transcribe_cpp(std::string_view name);
+
 // Whether a published Whisper with this vocabulary is multilingual (openai/whisper, model.py).
 bool is_multilingual(const WhisperDims& dims);
 

@@ -15,6 +15,13 @@ std::optional<std::filesystem::path> shared_path(const std::string& relative) {
   return std::filesystem::exists(path) ? std::optional(path.lexically_normal()) : std::nullopt;
 }
 
+std::optional<std::filesystem::path> published_path(const std::string& relative) {
+  const char* folder = std::getenv("PARLEY_PUBLISHED");
+  if (folder == nullptr) return std::nullopt;
+  const std::filesystem::path path = std::filesystem::path(folder) / relative;
+  return std::filesystem::exists(path) ? std::optional(path) : std::nullopt;
+}
+
 TemporaryFolder::TemporaryFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "parley-test-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) std::abort();

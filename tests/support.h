@@ -19,6 +19,12 @@ std::optional<std::filesystem::path> shared_path(const std::string& relative);
 inline constexpr const char* kNoShared =
     "needs ../shared (corpus and pilot checkpoints), which this machine does not have";
 
+// A path below a folder of published checkpoints, $PARLEY_PUBLISHED, with hf/<name> (Hugging Face)
+// and ct2/<name> (CTranslate2), or nothing. Tests that need it skip like the above.
+std::optional<std::filesystem::path> published_path(const std::string& relative);
+inline constexpr const char* kNoPublished =
+    "needs PARLEY_PUBLISHED, a folder with published checkpoints in hf/ and ct2/";
+
 // The message of the parley::Error that `action` throws; "" when it throws none.
 template <typename Action>
 std::string error_of(const Action& action) {

@@ -105,7 +105,7 @@ Tokenizer Tokenizer::from_tiktoken(const std::filesystem::path& path, int vocab_
   return Tokenizer(vocabulary_from_tiktoken(path, vocab_size), path.string());
 }
 
-Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, int vocab_size) {
+std::optional<Tokenizer> Tokenizer::find_in(const std::filesystem::path& folder, int vocab_size) {
   const auto has = [&](const std::filesystem::path& name) {
     std::error_code unreadable;
     return std::filesystem::exists(folder / name, unreadable);
@@ -116,9 +116,23 @@ Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, int vocab_
   }
   const std::filesystem::path tiktoken = tiktoken_file(folder, vocab_size);
   if (has(tiktoken.filename())) return from_tiktoken(tiktoken, vocab_size);
-  throw Error(
-      folder.string(), has("vocab.json") ? "vocab.json is without merges.txt" : "has no tokenizer",
-      "needed: tokenizer.json, or vocab.json and merges.txt, or " + tiktoken.filename().string());
+  for (const char* name : {"vocabulary.json", "vocabulary.txt"}) {
+    if (!has(name)) continue;
+    const std::filesystem::path path = folder / name;
+    return Tokenizer(vocabulary_from_list(path), path.string());
+  }
+  return std::nullopt;
+}
+
+Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, int vocab_size) {
+  std::optional<Tokenizer> found = find_in(folder, vocab_size);
+  if (found) return *std::move(found);
+  const bool without_merges = std::filesystem::exists(folder / "vocab.json");
+  throw Error(folder.string(),
+              without_merges ? "vocab.json is without merges.txt" : "has no tokenizer",
+              "needed: tokenizer.json, or vocab.json and merges.txt, or " +
+                  tiktoken_file(folder, vocab_size).filename().string() +
+                  ", or CTranslate2's vocabulary.json or vocabulary.txt");
 }
 
 Tokenizer Tokenizer::from_path(const std::filesystem::path& path, int vocab_size) {

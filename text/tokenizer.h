@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,8 +33,11 @@ class Tokenizer {
                               const std::string& where = "vocabulary");
   static Tokenizer from_tiktoken(const std::filesystem::path& path, int vocab_size);
   // The best that the folder holds: tokenizer.json, else vocab.json + merges.txt, else the tiktoken
-  // file for vocab_size (the rows of the model's token embedding; 0 when not known).
+  // file for vocab_size (the rows of the model's token embedding; 0 when not known), else
+  // CTranslate2's vocabulary.json or vocabulary.txt.
   static Tokenizer from_folder(const std::filesystem::path& folder, int vocab_size = 0);
+  // The same; nothing when the folder holds none.
+  static std::optional<Tokenizer> find_in(const std::filesystem::path& folder, int vocab_size = 0);
   // A folder, a tokenizer.json, or a .tiktoken file.
   static Tokenizer from_path(const std::filesystem::path& path, int vocab_size = 0);
 

@@ -57,6 +57,15 @@ Vocabulary vocabulary_from_folder(const std::filesystem::path& folder);
 Vocabulary vocabulary_from_ranks(std::vector<std::string> byte_tokens, int vocab_size,
                                  const std::string& where);
 
+// The same in the byte-level alphabet, special tokens by name: vocabulary.json (a list) or
+// vocabulary.txt (a line each) of CTranslate2.
+Vocabulary vocabulary_from_list(const std::filesystem::path& path);
+
+// Names by id, in the byte-level alphabet, and merges, each "left right" (a GGUF file). Whisper's
+// special tokens are known by their names; "<|unused_<id>|>" is no token.
+Vocabulary vocabulary_from_names(const std::vector<std::string>& names,
+                                 const std::vector<std::string>& merges, const std::string& where);
+
 // tiktoken: lines of "base64 rank" (gpt2.tiktoken, multilingual.tiktoken of openai/whisper).
 Vocabulary vocabulary_from_tiktoken(const std::filesystem::path& path, int vocab_size);
 

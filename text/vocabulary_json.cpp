@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "text/byte_level.h"
+#include "text/special_name.h"
 #include "text/special_tokens.h"
 #include "text/tokenizer_document.h"
 #include "text/vocabulary.h"
@@ -298,6 +299,22 @@ Vocabulary vocabulary_from_tokenizer_json(std::string_view text, const std::stri
   vocabulary.ignore_merges =
       bool_of(member(model, "ignore_merges", where), false, "ignore_merges", where);
   return vocabulary;
+}
+
+Vocabulary vocabulary_from_names(const std::vector<std::string>& names,
+                                 const std::vector<std::string>& merges, const std::string& where) {
+  NamedIds tokens;
+  std::vector<AddedToken> special;
+  for (size_t id = 0; id < names.size(); ++id) {
+    if (names[id] == "<|unused_" + std::to_string(id) + "|>") continue;
+    const auto number = static_cast<int64_t>(id);
+    if (is_special_name(names[id])) {
+      special.push_back({number, names[id], true});
+    } else {
+      tokens.emplace_back(names[id], number);
+    }
+  }
+  return make_vocabulary(tokens, merges, special, where);
 }
 
 Vocabulary vocabulary_from_folder(const std::filesystem::path& folder) {

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -9,6 +11,7 @@
 #include "base/file.h"
 #include "text/byte_level.h"
 #include "text/languages.h"
+#include "text/special_name.h"
 #include "text/special_tokens.h"
 #include "text/vocabulary.h"
 
@@ -138,14 +141,28 @@ std::pair<std::string, size_t> parse_line(std::string_view line, const std::stri
   return {decode_base64(line.substr(0, space), where), rank};
 }
 
-}  // namespace
+std::vector<std::string> read_list(const std::filesystem::path& path) {
+  const std::string text = read_file(path, kMaxFileBytes);
+  std::vector<std::string> names;
+  if (path.extension() == ".json") {
+    try {
+      names = nlohmann::json::parse(text).get<std::vector<std::string>>();
+    } catch (const nlohmann::json::exception& error) {
+      throw Error(path.string(), std::string("is not a list of tokens: ") + error.what());
+    }
+    return names;
+  }
+  for (std::string_view rest = text; !rest.empty();) {  // an empty line is an empty token
+    names.emplace_back(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(std::min(rest.size(), names.back().size() + 1));
+    if (names.back().ends_with('\r')) names.back().pop_back();
+  }
+  return names;
+}
 
-Vocabulary vocabulary_from_ranks(std::vector<std::string> tokens, int vocab_size,
-                                 const std::string& where) {
-  if (tokens.size() > static_cast<size_t>(kMaxVocabularySize))
-    throw Error(where, "too many tokens");
-  Vocabulary vocabulary;
-  enter_special_tokens(vocabulary, tokens, vocab_size, where);
+// All tokens of text, by id, and their merges; an empty one is none.
+void enter_text_tokens(Vocabulary& vocabulary, std::vector<std::string> tokens,
+                       const std::string& where) {
   ByteIds byte_ids = find_byte_ids(tokens);
   if (std::ranges::count(byte_ids, kNoToken) > 0) {
     if (tokens.size() >= byte_ids.size()) restore_lossy_tokens(tokens, where);
@@ -166,6 +183,40 @@ Vocabulary vocabulary_from_ranks(std::vector<std::string> tokens, int vocab_size
     if (tokens[id].empty()) continue;
     vocabulary.set(static_cast<int64_t>(id), TokenKind::kOrdinary, std::move(tokens[id]), where);
   }
+}
+
+void check_size(const std::vector<std::string>& tokens, const std::string& where) {
+  if (tokens.size() > static_cast<size_t>(kMaxVocabularySize))
+    throw Error(where, "too many tokens");
+}
+
+}  // namespace
+
+Vocabulary vocabulary_from_ranks(std::vector<std::string> tokens, int vocab_size,
+                                 const std::string& where) {
+  check_size(tokens, where);
+  Vocabulary vocabulary;
+  enter_special_tokens(vocabulary, tokens, vocab_size, where);
+  enter_text_tokens(vocabulary, std::move(tokens), where);
+  return vocabulary;
+}
+
+Vocabulary vocabulary_from_list(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  std::vector<std::string> tokens = read_list(path);
+  check_size(tokens, where);
+  Vocabulary vocabulary;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (is_special_name(tokens[id])) {
+      vocabulary.set(static_cast<int64_t>(id), TokenKind::kSpecial, tokens[id], where);
+      tokens[id].clear();
+      continue;
+    }
+    std::optional<std::string> bytes = from_byte_level(tokens[id]);
+    if (!bytes) throw Error(where, "a token is not in the byte-level alphabet: " + tokens[id]);
+    tokens[id] = *std::move(bytes);
+  }
+  enter_text_tokens(vocabulary, std::move(tokens), where);
   return vocabulary;
 }
 

@@ -63,6 +63,104 @@ void make_ggml(const fs::path& golden, const fs::path& folder) {
   write(folder / "quantized", file.substr(quantized, 2048));
 }
 
+template <typename T>
+void append(std::string& file, T value) {
+  file.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void append_name(std::string& file, const std::string& name) {
+  append(file, static_cast<uint16_t>(name.size() + 1));
+  file += name + '\0';
+}
+
+constexpr uint8_t kCt2Widths[] = {4, 1, 2, 4, 2, 2};  // f32, int8, int16, int32, f16, bf16
+
+struct Ct2Seed {
+  std::string variables = {};
+  uint32_t count = 0;
+
+  void add(const std::string& name, const std::vector<uint32_t>& shape, uint8_t type,
+           bool typed = true) {
+    append_name(variables, name);
+    append(variables, static_cast<uint8_t>(shape.size()));
+    uint32_t elements = 1;
+    for (const uint32_t dim : shape) {
+      append(variables, dim);
+      elements *= dim;
+    }
+    append(variables, typed ? type : kCt2Widths[type]);
+    append(variables, typed ? elements * kCt2Widths[type] : elements);
+    variables.append(size_t{elements} * kCt2Widths[type], shape.empty() ? '\0' : '\1');
+    if (shape.empty()) variables[variables.size() - kCt2Widths[type]] = 1;
+    ++count;
+  }
+  // A matrix of bytes with a scale for each row, and zeros to add.
+  void linear(const std::string& name, uint32_t outputs, uint32_t inputs) {
+    add(name + "/weight", {outputs, inputs}, 1);
+    add(name + "/weight_scale", {outputs}, 0);
+    add(name + "/bias", {outputs}, 4);
+    variables.replace(variables.size() - size_t{2} * outputs, size_t{2} * outputs,
+                      size_t{2} * outputs, '\0');
+  }
+  void norm(const std::string& name) {
+    add(name + "/gamma", {4}, 4);
+    add(name + "/beta", {4}, 4);
+  }
+  std::string file(uint32_t version, const std::string& alias, const std::string& name) const {
+    std::string file;
+    append(file, version);
+    append_name(file, "WhisperSpec");
+    append(file, uint32_t{3});
+    append(file, count);
+    file += variables;
+    if (version < 3) return file;
+    append(file, uint32_t{1});
+    append_name(file, alias);
+    append_name(file, name);
+    return file;
+  }
+};
+
+// One layer each of width 4.
+Ct2Seed small_ct2_whisper() {
+  Ct2Seed seed;
+  for (const std::string stage : {"encoder", "decoder"}) {
+    const std::string layer = stage + "/layer_0";
+    seed.linear(layer + "/self_attention/linear_0", 12, 4);
+    seed.linear(layer + "/self_attention/linear_1", 4, 4);
+    seed.norm(layer + "/self_attention/layer_norm");
+    if (stage == "decoder") {
+      seed.linear(layer + "/attention/linear_0", 4, 4);
+      seed.linear(layer + "/attention/linear_1", 8, 4);
+      seed.linear(layer + "/attention/linear_2", 4, 4);
+      seed.norm(layer + "/attention/layer_norm");
+    }
+    seed.linear(layer + "/ffn/linear_0", 4, 4);
+    seed.linear(layer + "/ffn/linear_1", 4, 4);
+    seed.norm(layer + "/ffn/layer_norm");
+    seed.norm(stage + "/layer_norm");
+    seed.add(stage + "/position_encodings/encodings", {4, 4}, 0);
+    seed.add(stage + "/num_heads", {}, 2);
+  }
+  for (const std::string conv : {"encoder/conv1", "encoder/conv2"}) {
+    seed.add(conv + "/weight", {4, conv.back() == '1' ? 2U : 4U, 3}, 5);
+    seed.add(conv + "/bias", {4}, 0);
+  }
+  seed.add("decoder/embeddings/weight", {8, 4}, 2);
+  return seed;
+}
+
+void make_ctranslate2(const fs::path& folder) {
+  write(folder / "whisper",
+        small_ct2_whisper().file(6, "decoder/projection/weight", "decoder/embeddings/weight"));
+  for (uint32_t version = 2; version <= 6; ++version) {
+    Ct2Seed seed;
+    for (uint8_t type = 0; type < std::size(kCt2Widths); ++type)
+      seed.add("v" + std::to_string(type), {2, 3}, type, version >= 4);
+    write(folder / std::to_string(version), seed.file(version, "alias", "v1"));
+  }
+}
+
 void make_manifests(const fs::path& golden, const fs::path& folder) {
   const fs::path model = folder / "model";
   stage::convert(golden / "huggingface", model);
@@ -116,7 +214,8 @@ void make_seeds(const fs::path& source, const fs::path& output) {
   fs::create_directories(output);
   make_safetensors(output / "safetensors");
   make_ggml(golden, output / "ggml");
-  for (const char* name : {"whisper-openai.gguf", "whisper-candle.gguf"})
+  make_ctranslate2(output / "ctranslate2");
+  for (const char* name : {"whisper-openai.gguf", "whisper-candle.gguf", "whisper-transcribe.gguf"})
     write(output / "gguf" / name, read_file(golden / name, size_t{1} << 20).substr(0, kMaxSeed));
   fs::create_directories(output / "manifest");
   make_manifests(golden, output / "manifest");

@@ -88,6 +88,42 @@ TEST(Subtitles, SegmentsWithoutWordsAreCutByTheirLetters) {
   EXPECT_EQ(text_of(make_cues({}, {})), "");
 }
 
+std::vector<std::string> lines_of(const std::string& text, int width) {
+  const std::vector<Cue> cues = make_cues(said(text, 0, 1), {.max_line_width = width});
+  std::vector<std::string> lines = {""};
+  for (const CueWord& word : cues.at(0).words) {
+    if (word.text[0] == '\n') lines.emplace_back();
+    lines.back() += word.text.substr(word.text[0] == '\n' ? 1 : 0);
+  }
+  return lines;
+}
+
+using Lines = std::vector<std::string>;
+
+TEST(Subtitles, LinesAreBrokenInScriptsWithoutSpaces) {
+  EXPECT_EQ(lines_of("東京の大会で、彼女はきゅうに走り出した。", 8),
+            (Lines{"東京の大会で、彼", "女はきゅうに走り", "出した。"}));
+  // Neither punctuation nor a small kana begins a line, nor does a bracket end one.
+  EXPECT_EQ(lines_of("明日は晴れです。でも", 7), (Lines{"明日は晴れで", "す。でも"}));
+  EXPECT_EQ(lines_of("今日は「はい」と", 4), (Lines{"今日は", "「はい」", "と"}));
+  EXPECT_EQ(lines_of("これはファックス", 5), (Lines{"これは", "ファックス"}));
+  EXPECT_EQ(lines_of("今天的天气很好，我们去公园散步吧。", 6),
+            (Lines{"今天的天气很", "好，我们去公", "园散步吧。"}));
+  // Thai by its words; marks above and below letters take no place of their own.
+  EXPECT_EQ(lines_of("สวัสดีครับผมชื่อสมชาย", 8), (Lines{"สวัสดีครับ", "ผมชื่อ", "สมชาย"}));
+  EXPECT_EQ(lines_of("안녕하세요 여러분 반갑습니다", 8),
+            (Lines{"안녕하세요", "여러분", "반갑습니다"}));
+  EXPECT_EQ(lines_of("Das ist ein Satz mit Worten", 10),
+            (Lines{"Das ist", "ein Satz", "mit Worten"}));
+  EXPECT_EQ(lines_of("Sonyの新しいPlayStationです", 8),
+            (Lines{"Sonyの新しい", "PlayStation", "です"}));
+}
+
+TEST(Subtitles, CuesAreCutInScriptsWithoutSpaces) {
+  const auto cues = make_cues(said("今天的天气很好", 0, 7), {.max_cue = 3});
+  EXPECT_EQ(text_of(cues), "今天的|天气很|好|");
+}
+
 TEST(Subtitles, ArrowsAreBrokenEvenAcrossWords) {
   Transcript transcript = said(" a-->b", 0, 1);
   for (const char* word : {" a", "-", "-", ">", "b ---> c"})

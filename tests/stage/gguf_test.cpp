@@ -6,11 +6,14 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "stage/convert.h"
 #include "stage/digest.h"
 #include "stage/ggml.h"
 #include "stage/json.h"
+#include "stage/model.h"
 #include "stage/safetensors.h"
 #include "tests/support.h"
+#include "text/tokenizer.h"
 
 namespace parley::stage {
 namespace {
@@ -41,7 +44,8 @@ std::string with_number(std::string file, size_t at, T value) {
 
 TEST(Gguf, EveryDialectHoldsTheSameWhisper) {
   const nlohmann::json expected = read_json(golden("expected.json"))["wide"];
-  for (const char* name : {"whisper-openai.gguf", "whisper-candle.gguf"}) {
+  for (const char* name :
+       {"whisper-openai.gguf", "whisper-candle.gguf", "whisper-transcribe.gguf"}) {
     const WhisperCheckpoint checkpoint = open_gguf(golden(name));
     EXPECT_EQ(checkpoint.dims, (WhisperDims{.d_model = 32,
                                             .num_mel_bins = 4,
@@ -62,6 +66,23 @@ TEST(Gguf, EveryDialectHoldsTheSameWhisper) {
       EXPECT_EQ(digest.hex(), expected.value(tensor_name, "")) << name << " " << tensor_name;
     }
   }
+}
+
+TEST(Gguf, TranscribeCppsTokenizerAndListsAreKept) {
+  test::TemporaryFolder folder;
+  convert(golden("whisper-transcribe.gguf"), folder.path() / "model");
+  const Model model = Model::open(folder.path() / "model");
+  const auto tokenizer = text::Tokenizer::from_path(model.file("tokenizer.json"));
+  const auto original = text::Tokenizer::from_path(golden("huggingface/tokenizer.json"));
+  EXPECT_EQ(tokenizer.encode(" in the end"), original.encode(" in the end"));
+  EXPECT_EQ(tokenizer.special().no_timestamps, original.special().no_timestamps);
+  const Stage& decoder = model.stage("decoder");
+  EXPECT_EQ(decoder.config_ints("suppress_tokens", 0, 1771), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(decoder.config_ints("begin_suppress_tokens", 0, 1771),
+            (std::vector<int64_t>{220, 260}));
+
+  const std::string crisper = with(bytes_of("whisper-openai.gguf"), "whisper", "crisper");
+  EXPECT_NE(error_of(crisper).find("'crisper'"), std::string::npos);
 }
 
 TEST(Gguf, BlocksOf256ElementsAreReadAsGgmlReadsThem) {
