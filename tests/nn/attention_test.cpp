@@ -84,6 +84,18 @@ TEST(Attention, InEightBitsStaysNearTheDefinition) {
   }
 }
 
+TEST(Attention, OfAnEncoderDoesNotDependOnThreads) {
+  const int64_t positions = 200, width = 2 * 64;
+  std::vector<float> qkv = random_values(static_cast<size_t>(positions * 3 * width), 7);
+  for (const Compute compute : {Compute::kF32Many, Compute::kInt8Many}) {
+    Context one({.threads = 1});
+    Context two({.threads = 2});
+    const Tensor a = self_attention(one, view(qkv, {positions, 3 * width}), 2, compute);
+    const Tensor b = self_attention(two, view(qkv, {positions, 3 * width}), 2, compute);
+    ASSERT_TRUE(std::equal(a.f32(), a.f32() + positions * width, b.f32())) << name_of(compute);
+  }
+}
+
 // Many small probabilities beside one large one: all that bytes relative to the row's largest would
 // lose.
 TEST(Attention, InEightBitsKeepsTheMassOfManySmallProbabilities) {
