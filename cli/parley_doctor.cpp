@@ -7,7 +7,9 @@
 #include "cli/model_lookup.h"
 #include "cli/parley_commands.h"
 #include "cli/program.h"
+#include "nn/attention.h"
 #include "nn/isa.h"
+#include "nn/weight.h"
 #include "stage/inspect.h"
 
 namespace parley::cli {
@@ -16,13 +18,33 @@ CLI::App* add_doctor(CLI::App& app) {
   return app.add_subcommand("doctor", "Show CPU features, chosen kernels, libraries, models");
 }
 
-int run_doctor() {
-  const auto line = [](const char* what, const std::string& text) {
-    std::printf("%-10s %s\n", what, text.c_str());
+namespace {
+
+void line(const char* what, const std::string& text) {
+  std::printf("%-10s %s\n", what, text.c_str());
+}
+
+// Of a published Whisper model with --precision auto.
+void print_kernels() {
+  constexpr int64_t kHeadDim = 64;
+  constexpr int64_t kPositions = 1500;
+  const auto kernel = [](const char* what, const char* part, std::string_view name, nn::Isa isa) {
+    line(what, std::string(part) + ": " + std::string(name) + ", " + std::string(nn::name_of(isa)));
   };
+  const nn::Compute many = nn::compute_for(nn::Precision::kAuto, nn::Rows::kMany);
+  const nn::Compute few = nn::compute_for(nn::Precision::kAuto, nn::Rows::kFew);
+  const nn::AttentionKernel attention = nn::self_attention_kernel(many, kHeadDim, kPositions);
+  kernel("kernels", "encoder's products", nn::name_of(many), nn::isa_of(many));
+  kernel("", "encoder's attention", attention.name, attention.isa);
+  kernel("", "decoder's rows and vocabulary", nn::name_of(few), nn::isa_of(few));
+}
+
+}  // namespace
+
+int run_doctor() {
   line("parley", version());
   line("cpu", nn::describe_cpu());
-  line("kernels", std::string(nn::name_of(nn::isa())));
+  print_kernels();
   line("libraries", nn::describe_libraries());
   line("", std::string("libzip ") + zip_libzip_version() + ", " + OpenSSL_version(OPENSSL_VERSION));
   const stage::ModelStore store = model_store();

@@ -4,9 +4,8 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
-#include "nn/attention_vnni.h"
+#include "nn/attention_int8.h"
 #include "nn/isa.h"
 #include "nn/kernels.h"
 #include "nn/linear.h"
@@ -20,14 +19,23 @@ using kernels::panels_of;
 
 namespace {
 
+AttentionKernel f32_attention() { return {"f32 rows", isa_of(Compute::kF32Few)}; }
+AttentionKernel bf16_attention() { return {"bf16 oneDNN", isa_of(Compute::kBF16Many)}; }
+AttentionKernel int8_attention() { return {"int8 rows", isa_of(Compute::kInt8Many)}; }
+
+bool has_int8_attention(Compute compute, int64_t head_dim, int64_t positions) {
+  return (compute == Compute::kInt8 || compute == Compute::kInt8Many) && isa() >= Isa::kAvx2 &&
+         head_dim == int8::kHeadDim && positions <= int8::kMaxPositions;
+}
+
 // Every position with every position.
-Operation describe_self_attention(const Tensor& qkv, std::string_view kernel, Isa isa) {
+Operation describe_self_attention(const Tensor& qkv, const AttentionKernel& kernel) {
   const auto positions = static_cast<double>(qkv.rows());
   const auto width = static_cast<double>(qkv.cols()) / 3;
   return {.name = {},
           .kind = "self-attention",
-          .kernel = kernel,
-          .isa = isa,
+          .kernel = kernel.name,
+          .isa = kernel.isa,
           .flops = 4 * positions * positions * width,
           .bytes = 4 * positions * width * static_cast<double>(size_of(qkv.dtype))};
 }
@@ -131,8 +139,7 @@ struct AttentionF32 {
 
 void self_attention_f32(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out,
                         const Tensor& relative = {}) {
-  const Measured measured(
-      ctx, [&] { return describe_self_attention(qkv, "f32 rows", std::min(isa(), Isa::kAvx512)); });
+  const Measured measured(ctx, [&] { return describe_self_attention(qkv, f32_attention()); });
   AttentionF32 a{qkv, heads};
   a.relative = relative;
   const Scope scope(ctx);
@@ -203,10 +210,7 @@ struct AttentionBF16 {
 };
 
 void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
-  const Measured measured(ctx, [&] {
-    return describe_self_attention(qkv, "bf16 oneDNN",
-                                   isa() >= Isa::kAmx ? Isa::kAmx : Isa::kAvx512);
-  });
+  const Measured measured(ctx, [&] { return describe_self_attention(qkv, bf16_attention()); });
   const int64_t positions = qkv.rows();
   const int64_t queries = std::min(AttentionBF16::kQueries, positions);
   const AttentionBF16 a{qkv, heads, queries};
@@ -237,33 +241,39 @@ void self_attention_bf16(Context& ctx, const Tensor& qkv, int64_t heads, const T
   });
 }
 
-void self_attention_vnni(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
-  const Measured measured(ctx,
-                          [&] { return describe_self_attention(qkv, "int8 rows", Isa::kVnni); });
+void self_attention_int8(Context& ctx, const Tensor& qkv, int64_t heads, const Tensor& out) {
+  const Measured measured(ctx, [&] { return describe_self_attention(qkv, int8_attention()); });
   const int64_t positions = qkv.rows();
-  std::vector<vnni::Head> packed;
+  std::vector<int8::Head> packed;
   for (int64_t head = 0; head < heads; ++head) packed.emplace_back(positions);
-  constexpr int64_t kQueries = 10 * vnni::kTileRows;
+  constexpr int64_t kQueries = 10 * int8::kTileRows;
   const int64_t blocks = (positions + kQueries - 1) / kQueries;
   ctx.parallel(heads, [&](int64_t head, int) {
-    const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
-    packed[static_cast<size_t>(head)].pack(k, v, qkv.row_stride);
+    const auto [q, k, v] = head_of<float>(qkv, head, int8::kHeadDim);
+    int8::pack(packed[static_cast<size_t>(head)], k, v, qkv.row_stride);
   });
   ctx.parallel(heads * blocks, [&](int64_t task, int) {
     const int64_t head = task / blocks;
-    const auto [q, k, v] = head_of<float>(qkv, head, vnni::kHeadDim);
+    const auto [q, k, v] = head_of<float>(qkv, head, int8::kHeadDim);
     const int64_t begin = task % blocks * kQueries;
     const int64_t end = std::min(begin + kQueries, positions);
-    for (int64_t row = begin; row < end; row += vnni::kTileRows) {
-      packed[static_cast<size_t>(head)].attend(
-          q + row * qkv.row_stride, qkv.row_stride,
-          static_cast<int>(std::min<int64_t>(vnni::kTileRows, end - row)),
-          out.row(row) + head * vnni::kHeadDim, out.row_stride);
+    for (int64_t row = begin; row < end; row += int8::kTileRows) {
+      int8::attend(packed[static_cast<size_t>(head)],
+                   {.q = q + row * qkv.row_stride,
+                    .stride = qkv.row_stride,
+                    .rows = static_cast<int>(std::min<int64_t>(int8::kTileRows, end - row)),
+                    .out = out.row(row) + head * int8::kHeadDim,
+                    .out_stride = out.row_stride});
     }
   });
 }
 
 }  // namespace
+
+AttentionKernel self_attention_kernel(Compute compute, int64_t head_dim, int64_t positions) {
+  if (compute == Compute::kBF16Many) return bf16_attention();
+  return has_int8_attention(compute, head_dim, positions) ? int8_attention() : f32_attention();
+}
 
 Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute compute) {
   ctx.check_thread();
@@ -271,9 +281,8 @@ Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute co
   const int64_t head_dim = qkv.cols() / 3 / heads;
   if (qkv.dtype == DType::kBF16) {
     self_attention_bf16(ctx, qkv, heads, out);
-  } else if ((compute == Compute::kInt8 || compute == Compute::kInt8Many) && isa() >= Isa::kVnni &&
-             head_dim == vnni::kHeadDim && qkv.rows() <= vnni::kMaxPositions) {
-    self_attention_vnni(ctx, qkv, heads, out);
+  } else if (has_int8_attention(compute, head_dim, qkv.rows())) {
+    self_attention_int8(ctx, qkv, heads, out);
   } else {
     self_attention_f32(ctx, qkv, heads, out);
   }
@@ -294,154 +303,6 @@ Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, const Weig
   }
   self_attention_f32(ctx, input, heads, out, relative);
   return out;
-}
-
-void store_position(const Segment& segment, int64_t position, int64_t head_dim, bool f16,
-                    const float* k, const float* v) {
-  if (f16) {
-    auto* keys = static_cast<uint16_t*>(const_cast<void*>(segment.keys)) + position;
-    auto* values = static_cast<uint16_t*>(const_cast<void*>(segment.values)) + position * head_dim;
-    for (int64_t d = 0; d < head_dim; ++d) keys[d * segment.capacity] = f32_to_f16(k[d]);
-    kernels::f32_to_f16_row(v, head_dim, values);
-  } else {
-    auto* keys = static_cast<float*>(const_cast<void*>(segment.keys)) + position;
-    auto* values = static_cast<float*>(const_cast<void*>(segment.values)) + position * head_dim;
-    for (int64_t d = 0; d < head_dim; ++d) keys[d * segment.capacity] = k[d];
-    std::copy_n(v, head_dim, values);
-  }
-}
-
-namespace {
-
-// Keys [positions, head_dim] with rows `stride` apart -> [head_dim][capacity], in tiles that fit
-// the first-level cache.
-template <class T, class Convert>
-void transpose_keys(const float* k, int64_t stride, int64_t positions, int64_t head_dim,
-                    int64_t capacity, T* keys, Convert convert) {
-  constexpr int64_t kTile = 32;
-  for (int64_t begin = 0; begin < positions; begin += kTile) {
-    const int64_t end = std::min(begin + kTile, positions);
-    for (int64_t d = 0; d < head_dim; ++d) {
-      float column[kTile];
-      for (int64_t t = begin; t < end; ++t) column[t - begin] = k[t * stride + d];
-      convert(column, end - begin, keys + d * capacity + begin);
-    }
-  }
-}
-
-}  // namespace
-
-void store_positions(Context& ctx, std::span<const Segment> segments, int64_t heads, bool f16,
-                     const Tensor& kv) {
-  const Measured measured(ctx, [&] {
-    const auto elements = static_cast<double>(kv.shape.elements());
-    return Operation{.name = {},
-                     .kind = "keys and values",
-                     .kernel = f16 ? "to f16" : "to f32",
-                     .isa = std::min(isa(), Isa::kAvx512),
-                     .flops = 0,
-                     .bytes = elements * (sizeof(float) + (f16 ? 2 : 4))};
-  });
-  const int64_t head_dim = kv.cols() / 2 / heads;
-  const auto count = static_cast<int64_t>(segments.size());
-  const int64_t per_head = count / heads;
-  ctx.parallel(count, [&](int64_t i, int) {
-    const Segment& segment = segments[static_cast<size_t>(i)];
-    const int64_t first = i % per_head * segments[0].capacity;
-    const float* k = kv.row(first) + i / per_head * head_dim;
-    const float* v = k + heads * head_dim;
-    void* keys = const_cast<void*>(segment.keys);
-    void* values = const_cast<void*>(segment.values);
-    if (f16) {
-      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity,
-                     static_cast<uint16_t*>(keys), kernels::f32_to_f16_row);
-      for (int64_t t = 0; t < segment.count; ++t) {
-        kernels::f32_to_f16_row(v + t * kv.row_stride, head_dim,
-                                static_cast<uint16_t*>(values) + t * head_dim);
-      }
-    } else {
-      transpose_keys(k, kv.row_stride, segment.count, head_dim, segment.capacity,
-                     static_cast<float*>(keys),
-                     [](const float* x, int64_t n, float* out) { std::copy_n(x, n, out); });
-      for (int64_t t = 0; t < segment.count; ++t)
-        std::copy_n(v + t * kv.row_stride, head_dim, static_cast<float*>(values) + t * head_dim);
-    }
-  });
-}
-
-namespace {
-
-// scores: of one head and the group's rows, [rows, stride], not normalized.
-void copy_probabilities(const AttentionProbe& probe, int64_t head, const AttentionGroup& group,
-                        const float* scores, int64_t stride) {
-  const auto found = std::find(probe.heads.begin(), probe.heads.end(), head);
-  if (found == probe.heads.end()) return;
-  const int64_t first_row = (found - probe.heads.begin()) * probe.out.shape[1];
-  for (size_t i = 0; i < group.rows.size(); ++i) {
-    const std::span row(scores + static_cast<int64_t>(i) * stride,
-                        static_cast<size_t>(probe.positions));
-    const float total = std::accumulate(row.begin(), row.end(), 0.f);
-    float* out = probe.out.row(first_row + group.rows[i]);
-    std::transform(row.begin(), row.end(), out,
-                   [&](float score) { return total > 0 ? score / total : 0.f; });
-  }
-}
-
-}  // namespace
-
-void cached_attention(Context& ctx, const Tensor& q, int64_t heads,
-                      std::span<const AttentionGroup> groups, bool f16, const Tensor& out,
-                      const AttentionProbe& probe) {
-  int64_t work = 0;    // products of a query and a key
-  int64_t stored = 0;  // numbers in the keys
-  const Measured measured(ctx, [&] {
-    return Operation{.name = {},
-                     .kind = "attention over the cache",
-                     .kernel = f16 ? "f16 cache" : "f32 cache",
-                     .isa = std::min(isa(), Isa::kAvx512),
-                     .flops = 4. * static_cast<double>(work),
-                     .bytes = 2. * static_cast<double>(stored) * (f16 ? 2 : 4)};
-  });
-  const Scope scope(ctx);
-  const int64_t head_dim = q.cols() / heads;
-  const float scale = 1.f / std::sqrt(static_cast<float>(head_dim));
-  int64_t longest = 0;
-  for (const AttentionGroup& group : groups) {
-    const size_t per_head = group.segments.size() / static_cast<size_t>(heads);
-    int64_t positions = 0;
-    for (const Segment& segment : group.segments.first(per_head)) positions += segment.count;
-    longest = std::max(longest, positions + group.segments[0].capacity);
-    stored += positions * heads * head_dim;
-    work += positions * heads * head_dim * static_cast<int64_t>(group.rows.size());
-  }
-  const Tensor scaled = ctx.allocate(q.shape);
-  for (int64_t r = 0; r < q.rows(); ++r) {
-    for (int64_t i = 0; i < q.cols(); ++i) scaled.row(r)[i] = q.row(r)[i] * scale;
-  }
-  const Tensor scores = ctx.allocate({ctx.threads(), kernels::kMaxAttentionRows * longest});
-  const auto tasks = static_cast<int64_t>(groups.size()) * heads;
-  const auto attend = [&](int64_t task, int thread) {
-    const AttentionGroup& group = groups[static_cast<size_t>(task / heads)];
-    const int64_t head = task % heads;
-    const size_t per_head = group.segments.size() / static_cast<size_t>(heads);
-    const float* queries[kernels::kMaxAttentionRows];
-    float* outputs[kernels::kMaxAttentionRows];
-    for (size_t i = 0; i < group.rows.size(); ++i) {
-      queries[i] = scaled.row(group.rows[i]) + head * head_dim;
-      outputs[i] = out.row(group.rows[i]) + head * head_dim;
-    }
-    kernels::attend({.queries = queries,
-                     .outputs = outputs,
-                     .rows = static_cast<int>(group.rows.size()),
-                     .segments = group.segments.data() + static_cast<size_t>(head) * per_head,
-                     .segment_count = static_cast<int64_t>(per_head),
-                     .head_dim = head_dim,
-                     .f16 = f16,
-                     .scores = scores.row(thread),
-                     .score_stride = longest});
-    copy_probabilities(probe, head, group, scores.row(thread), longest);
-  };
-  ctx.parallel(tasks, attend, work > 16384);
 }
 
 }  // namespace parley::nn

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "nn/context.h"
 #include "nn/kernels.h"
@@ -17,6 +18,13 @@ namespace parley::nn {
 // three parts side by side -> [positions, heads * head_dim] of the same type. compute: of the
 // weights around it; kInt8 allows products in 8 bits where the CPU is fastest with them.
 Tensor self_attention(Context& ctx, const Tensor& qkv, int64_t heads, Compute compute);
+
+// What computes that: the weights' kind of kernel, as far as there is one for these shapes.
+struct AttentionKernel {
+  std::string_view name;  // "int8 rows"
+  Isa isa;
+};
+AttentionKernel self_attention_kernel(Compute compute, int64_t head_dim, int64_t positions);
 
 // The same with learned relative positions (Shaw et al. 2018, the part of the keys): before the
 // softmax, q_i . embedding[clamp(i - j, -distance, distance - 1) + distance] is added to q_i . k_j.

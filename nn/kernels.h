@@ -57,12 +57,19 @@ struct QuantizedRows {
   const float* scale;
   const int32_t* zero;
 };
-// Quantizes `rows` rows of x; the padding up to `stride` becomes `zero`.
+// Without VNNI two products of neighbouring bytes are added in 16 bits: either weights or
+// activations have a bit less. Whisper's features suffer half as much from coarser weights, so
+// activations are bytes up to 255 where the weights are ours to make, and up to byte_limit() (127)
+// where they are signed bytes of the full range. With VNNI both are 255.
+int32_t weight_limit();  // of weights that meet activations up to 255: 63, with VNNI 127
+int32_t byte_limit();
+// Quantizes `rows` rows of x to bytes in [0, limit]; the padding up to `stride` becomes `zero`.
 void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, int64_t stride,
-                   uint8_t* q, float* scale, int32_t* zero);
+                   int32_t limit, uint8_t* q, float* scale, int32_t* zero);
 
-// One output's weights as signed bytes: w[k] ~ scale * q[k], |q| <= 127; sum: of the bytes.
-void quantize_weights(const float* w, int64_t inputs, int8_t* q, float* scale, int32_t* sum);
+// One output's weights as signed bytes: w[k] ~ scale * q[k], |q| <= limit; sum: of the bytes.
+void quantize_weights(const float* w, int64_t inputs, int32_t limit, int8_t* q, float* scale,
+                      int32_t* sum);
 
 // As FloatRows for int8 weights: w[n][k] = weight_scale[n] * panels[n][k]; the products are summed
 // exactly in int32.
@@ -83,6 +90,12 @@ struct Int8Rows {
 };
 void multiply_rows(const Int8Rows& args);
 
+// The sums alone: sums[r * stride + n] = sum over k of q[r][k] * panels[n][k], exact, for the
+// outputs of panels [panel_begin, panel_end) and at most kTileRows rows; with VNNI for just as many
+// panels as a tile has.
+inline constexpr int kTileRows = 6;
+void multiply_tile(const Int8Rows& args, int32_t* sums, int64_t stride);
+
 // sums[r][p * 16 + n] = sum over k of q[row + r][k] * panels[panel + p][k][n], by AVX-512 VNNI
 // (int8_vnni.cpp), for rows <= kVnniTileRows and panels either vnni_tile_panels(rows) or 1: what
 // fits the registers.
@@ -101,6 +114,7 @@ float exp_row(float* x, int64_t count, int64_t padded, float scale);
 // The same with the result stored as bf16.
 float exp_row_bf16(const float* x, int64_t count, int64_t padded, float scale, uint16_t* out);
 void scale_row(float* x, int64_t count, float factor);
+void add_row(const float* x, int64_t count, float* sum);  // sum += x
 
 // Largest value, its index (the first of equals), and log(sum(exp(x))). All of x[0, count) may be
 // -inf except one.

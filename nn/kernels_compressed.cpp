@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "nn/bytes-inl.h"
 #include "nn/epilogue-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -84,83 +85,57 @@ void load_block_scales(const CompressedMatrix& m, int64_t panel, int64_t block, 
   }
 }
 
-// sums[r][n]. As int8_sums of kernels_matrix.cpp: bytes are widened to 16 bits and multiplied
-// pairwise, so that each output has two sums side by side; after each block they are scaled and
-// added in f32.
+// The quads of a block, multiplied with R rows: sums[r][n], exact.
+template <int R>
+HWY_INLINE void block_sums(const int8_t* w, const uint8_t* q, int64_t stride,
+                           int32_t (*sums)[kPanel]) {
+  ByteSums sum[R][kByteVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kByteVectors; ++v) sum[r][v] = zero_sums();
+  }
+  for (int quad = 0; quad < kQuads; ++quad, w += kQuadBytes, q += 4) {
+    SignedBytes weights[kByteVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kByteVectors; ++v) weights[v] = load_bytes(w + v * kByteVectorSize);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const UnsignedBytes four = repeat_four(q + r * stride);
+#pragma GCC unroll 16
+      for (int v = 0; v < kByteVectors; ++v) sum[r][v] = add_products(four, weights[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kByteVectors; ++v) store_sums(sum[r][v], sums[r] + v * kByteVectorSize / 4);
+  }
+}
+
+// sums[r][n]: after each block the sums are scaled and added in f32.
 template <int R>
 HWY_INLINE void compressed_sums(const CompressedRows& a, int64_t row, int64_t panel,
                                 float (*sums)[kPanel]) {
-#if HWY_TARGET == HWY_SCALAR
-  int8_t buffer[kBlockWeights];
-  float scales[kPanel];
-  for (int r = 0; r < R; ++r) std::fill_n(sums[r], kPanel, 0.f);
-  for (int64_t block = 0; block < a.matrix.inputs / kBlockInputs; ++block) {
-    const int8_t* w = quads_of(a.matrix, panel, block, buffer);
-    load_block_scales(a.matrix, panel, block, scales);
-    for (int r = 0; r < R; ++r) {
-      const uint8_t* q = a.x.q + (row + r) * a.x.stride + block * kBlockInputs;
-      for (int64_t n = 0; n < kPanel; ++n) {
-        int32_t sum = 0;
-        for (int64_t k = 0; k < kBlockInputs; ++k)
-          sum += q[k] * w[k / 4 * kQuadBytes + 4 * n + k % 4];
-        sums[r][n] += static_cast<float>(sum) * scales[n];
-      }
-    }
-  }
-#else
-  const hn::ScalableTag<int16_t> d16;
-  const hn::RepartitionToWide<decltype(d16)> d32;
-  const hn::Rebind<float, decltype(d32)> df;
-  const hn::Rebind<int8_t, decltype(d16)> d8;
-  const hn::Rebind<uint8_t, decltype(d16)> du8;
-  constexpr int kBytes = HWY_MAX_BYTES / 2;  // weights that fill a vector when widened
-  constexpr int kParts = static_cast<int>(kQuadBytes) / kBytes;
-  constexpr int kPairs = kBytes / 2;  // sums in a vector
-  HWY_ALIGN float pair_sums[R][2 * kPanel] = {};
+  const F32 d;
+  const hn::RebindToSigned<F32> d32;
   HWY_ALIGN int8_t buffer[kBlockWeights];
   HWY_ALIGN float scales[kPanel];
-  HWY_ALIGN float pair_scales[2 * kPanel];
+  HWY_ALIGN int32_t block_sum[R][kPanel];
   const CompressedMatrix& m = a.matrix;
+  for (int r = 0; r < R; ++r) std::fill_n(sums[r], kPanel, 0.f);
   for (int64_t block = 0; block < m.inputs / kBlockInputs; ++block) {
     const int8_t* w = quads_of(m, panel, block, buffer);
     load_block_scales(m, panel, block, scales);
-    for (int n = 0; n < kPanel; ++n) pair_scales[2 * n] = pair_scales[2 * n + 1] = scales[n];
-    const uint8_t* q = a.x.q + row * a.x.stride + block * kBlockInputs;
-    hn::Vec<decltype(d32)> sum[R][kParts];
-    for (auto& parts : sum) {
-      for (auto& part : parts) part = hn::Zero(d32);
-    }
-    for (int quad = 0; quad < kQuads; ++quad) {
-      hn::Vec<decltype(d16)> values[R];
-      for (int r = 0; r < R; ++r) {
-        uint32_t four;
-        __builtin_memcpy(&four, q + r * a.x.stride + 4 * quad, sizeof four);
-        values[r] = hn::PromoteTo(
-            d16, hn::BitCast(du8, hn::Set(hn::Repartition<uint32_t, decltype(du8)>(), four)));
-      }
-      for (int part = 0; part < kParts; ++part) {
-        const auto weights =
-            hn::PromoteTo(d16, hn::LoadU(d8, w + quad * kQuadBytes + part * kBytes));
-        for (int r = 0; r < R; ++r) {
-          auto unused = hn::Zero(d32);
-          sum[r][part] =
-              hn::ReorderWidenMulAccumulate(d32, weights, values[r], sum[r][part], unused);
-        }
-      }
-    }
+    block_sums<R>(w, a.x.q + row * a.x.stride + block * kBlockInputs, a.x.stride, block_sum);
     for (int r = 0; r < R; ++r) {
-      for (int part = 0; part < kParts; ++part) {
-        float* to = pair_sums[r] + part * kPairs;
-        hn::Store(hn::MulAdd(hn::ConvertTo(df, sum[r][part]),
-                             hn::Load(df, pair_scales + part * kPairs), hn::Load(df, to)),
-                  df, to);
+      for (int64_t n = 0; n < kPanel; n += kLanes) {
+        const auto part = hn::ConvertTo(d, hn::Load(d32, block_sum[r] + n));
+        hn::StoreU(hn::MulAdd(part, hn::Load(d, scales + n), hn::LoadU(d, sums[r] + n)), d,
+                   sums[r] + n);
       }
     }
   }
-  for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < kPanel; ++n) sums[r][n] = pair_sums[r][2 * n] + pair_sums[r][2 * n + 1];
-  }
-#endif
 }
 
 // sums: [rows, panels * 16], to which the scales, zero points and the epilogue are applied.
@@ -203,10 +178,10 @@ void multiply_compressed_vnni(const CompressedRows& a) {
 
 void multiply_compressed_rows(const CompressedRows& a) {
   if (a.vnni) return multiply_compressed_vnni(a);
-  constexpr int kTile = HWY_TARGET == HWY_AVX3 ? 6 : HWY_TARGET == HWY_AVX2 ? 2 : 1;
   for (int64_t panel = a.panel_begin; panel < a.panel_end; ++panel) {
     int64_t row = 0;
-    for (; row + kTile <= a.rows; row += kTile) compressed_tile<kTile>(a, row, panel);
+    for (; row + 6 <= a.rows; row += 6) compressed_tile<6>(a, row, panel);
+    for (; row + 3 <= a.rows; row += 3) compressed_tile<3>(a, row, panel);
     for (; row < a.rows; ++row) compressed_tile<1>(a, row, panel);
   }
 }

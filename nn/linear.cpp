@@ -32,8 +32,10 @@ constexpr int64_t kInt8RowBlock = 48;  // of rows that one thread quantizes and 
 // Scratch for rows of bytes.
 class QuantizedScratch {
  public:
-  QuantizedScratch(Context& ctx, int64_t rows, int64_t inputs, int64_t padded_inputs)
+  // limit: the largest of the bytes.
+  QuantizedScratch(Context& ctx, int64_t rows, int64_t inputs, int64_t padded_inputs, int32_t limit)
       : inputs_(inputs),
+        limit_(limit),
         q_(ctx.allocate({rows, padded_inputs}, DType::kU8)),
         scale_(ctx.allocate({rows})),
         zero_(ctx.allocate({rows}, DType::kI32)) {}
@@ -41,7 +43,7 @@ class QuantizedScratch {
   int64_t stride() const { return q_.cols(); }
   // Row `row` and the following become the bytes of x.
   void set(int64_t row, const Tensor& x) const {
-    kernels::quantize_rows(x.f32(), x.row_stride, x.rows(), inputs_, stride(),
+    kernels::quantize_rows(x.f32(), x.row_stride, x.rows(), inputs_, stride(), limit_,
                            q_.as<uint8_t>() + row * stride(), scale_.f32() + row,
                            zero_.as<int32_t>() + row);
   }
@@ -54,6 +56,7 @@ class QuantizedScratch {
 
  private:
   int64_t inputs_;
+  int32_t limit_;
   Tensor q_, scale_, zero_;
 };
 
@@ -170,7 +173,7 @@ struct LinearCall {
   }
 
   static QuantizedScratch scratch(Context& ctx, int64_t rows, const Weight& weight) {
-    return {ctx, rows, weight.inputs(), weight.padded_inputs()};
+    return {ctx, rows, weight.inputs(), weight.padded_inputs(), weight.byte_limit_};
   }
 
   void int8() const {

@@ -6,6 +6,8 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 
+#include "nn/kernels.h"
+
 namespace parley::nn::onednn {
 
 namespace {
@@ -46,6 +48,11 @@ class SingleThreaded {
 };
 
 constexpr int64_t kSlice = 192;  // rows
+
+std::byte* row_of(const Tensor& tensor, int64_t row) {
+  return tensor.as<std::byte>() +
+         row * tensor.row_stride * static_cast<int64_t>(size_of(tensor.dtype));
+}
 
 dnnl::cpu_isa cap_of(Isa isa) {
   switch (isa) {
@@ -90,6 +97,14 @@ std::string version() {
          std::to_string(version->patch);
 }
 
+namespace {
+
+// Below AVX-512 oneDNN has no optimized product with a sum after another operation: such a sum is
+// ours, from the results of a slice.
+bool sums_apart(const Matrix::Options& options) { return options.gelu && options.accumulate; }
+
+}  // namespace
+
 struct Matrix::Impl {
   int64_t outputs;
   int64_t inputs;
@@ -105,7 +120,7 @@ struct Matrix::Impl {
     dnnl::primitive_attr attr = user_scratchpad();
     dnnl::post_ops post;
     if (options.gelu) post.append_eltwise(1.f, dnnl::algorithm::eltwise_gelu_erf, 0.f, 0.f);
-    if (options.accumulate) post.append_sum();
+    if (options.accumulate && !sums_apart(options)) post.append_sum();
     attr.set_post_ops(post);
     if (options.bias == nullptr) return {{x, weights, y}, attr, engine()};
     return {{x, weights, Desc({1, outputs}, Type::f32, Tag::ab), y}, attr, engine()};
@@ -139,9 +154,11 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
   const SingleThreaded alone;
   const int64_t rows = x.rows();
   const int64_t slices = (rows + kSlice - 1) / kSlice;
+  const bool apart = sums_apart(options);
+  const int64_t out_stride = apart ? impl_->outputs : out.row_stride;
   const auto describe = [&](int64_t count) {
     return impl_->describe(count, x.row_stride, impl_->packed, options, type_of(out.dtype),
-                           out.row_stride);
+                           out_stride);
   };
   const auto whole = describe(std::min(kSlice, rows));
   const auto last = describe(rows - (slices - 1) * kSlice);
@@ -150,17 +167,15 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
   const auto scratch_size = static_cast<int64_t>(
       std::max(whole.scratchpad_desc().get_size(), last.scratchpad_desc().get_size()));
   const Tensor scratch = ctx.allocate({ctx.threads(), (scratch_size + 63) / 64 * 64}, DType::kU8);
+  const Tensor results = ctx.allocate({apart ? ctx.threads() : 0, kSlice * impl_->outputs});
   ctx.parallel(slices, [&](int64_t slice, int thread) {
     const auto& desc = slice + 1 == slices ? last : whole;
     const int64_t row = slice * kSlice;
+    void* target = apart ? static_cast<void*>(results.row(thread)) : row_of(out, row);
     std::unordered_map<int, dnnl::memory> args{
-        {DNNL_ARG_SRC,
-         memory(desc.src_desc(),
-                x.as<std::byte>() + row * x.row_stride * static_cast<int64_t>(size_of(x.dtype)))},
+        {DNNL_ARG_SRC, memory(desc.src_desc(), row_of(x, row))},
         {DNNL_ARG_WEIGHTS, memory(impl_->packed, impl_->data.data())},
-        {DNNL_ARG_DST, memory(desc.dst_desc(),
-                              out.as<std::byte>() +
-                                  row * out.row_stride * static_cast<int64_t>(size_of(out.dtype)))},
+        {DNNL_ARG_DST, memory(desc.dst_desc(), target)},
         {DNNL_ARG_SCRATCHPAD,
          memory(desc.scratchpad_desc(), scratch.as<uint8_t>() + thread * scratch.cols())}};
     if (options.bias != nullptr)
@@ -168,7 +183,22 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
     dnnl::stream stream(engine());
     (slice + 1 == slices ? last_product : whole_product).execute(stream, args);
     stream.wait();
+    if (!apart) return;
+    for (int64_t r = 0; r < desc.dst_desc().dims()[0]; ++r) {
+      kernels::add_row(results.row(thread) + r * impl_->outputs, impl_->outputs, out.row(row + r));
+    }
   });
+}
+
+std::string Matrix::implementation(const Shapes& shapes, const Options& options) {
+  const Impl matrix{shapes.outputs, shapes.inputs, type_of(shapes.compute), {}, {}};
+  const Desc any({shapes.inputs, shapes.outputs}, matrix.compute, Tag::any);
+  const Desc packed =
+      matrix.describe(kSlice, shapes.inputs, any, {}, matrix.compute, shapes.outputs)
+          .weights_desc();
+  return matrix
+      .describe(shapes.rows, shapes.inputs, packed, options, type_of(shapes.out), shapes.outputs)
+      .impl_info_str();
 }
 
 struct Product::Impl {
@@ -193,6 +223,8 @@ Product::Product(const Shapes& shapes) {
 }
 Product::~Product() = default;
 Product::Product(Product&&) noexcept = default;
+
+std::string Product::implementation() const { return impl_->desc.impl_info_str(); }
 
 size_t Product::packed_bytes() const { return impl_->desc.weights_desc().get_size(); }
 
@@ -256,6 +288,10 @@ Convolution::Convolution(const Shapes& shapes, const float* weights) {
 }
 Convolution::~Convolution() = default;
 Convolution::Convolution(Convolution&&) noexcept = default;
+
+std::string Convolution::implementation(const Shapes& shapes) {
+  return Impl::describe(shapes).impl_info_str();
+}
 
 size_t Convolution::bytes() const { return impl_->weights.size(); }
 size_t Convolution::scratch_bytes() const { return impl_->desc.scratchpad_desc().get_size(); }

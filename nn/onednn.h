@@ -37,6 +37,13 @@ class Matrix {
   void multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const;
   size_t bytes() const;
 
+  struct Shapes {
+    int64_t rows, inputs, outputs;
+    DType compute, out;
+  };
+  // oneDNN's name of what would multiply a slice of `rows` rows; with "ref" in it, it is slow.
+  static std::string implementation(const Shapes& shapes, const Options& options);
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
@@ -58,6 +65,7 @@ class Product {
   ~Product();
   Product(Product&&) noexcept;
 
+  std::string implementation() const;  // as Matrix::implementation
   size_t packed_bytes() const;
   size_t scratch_bytes() const;
   void pack(const void* b, void* packed, void* scratch) const;
@@ -82,6 +90,7 @@ class Convolution {
   ~Convolution();
   Convolution(Convolution&&) noexcept;
 
+  static std::string implementation(const Shapes& shapes);  // as Matrix::implementation
   size_t bytes() const;
   size_t scratch_bytes() const;
   void run(const void* x, float* sums, void* scratch) const;

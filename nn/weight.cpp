@@ -49,6 +49,13 @@ std::string_view name_of(Compute compute) {
   return "?";
 }
 
+Isa isa_of(Compute compute) {
+  if (compute == Compute::kInt8 || compute == Compute::kInt8Many)
+    return std::min(isa(), Isa::kVnni);
+  if (compute == Compute::kBF16Many && isa() >= Isa::kAmx) return Isa::kAmx;
+  return std::min(isa(), Isa::kAvx512);
+}
+
 Compute compute_for(Precision precision, Rows rows) {
   const bool many = rows == Rows::kMany;
   switch (precision) {
@@ -65,7 +72,7 @@ Compute compute_for(Precision precision, Rows rows) {
   }
   if (many)
     return isa() >= Isa::kAmx    ? Compute::kBF16Many
-           : isa() >= Isa::kVnni ? Compute::kInt8Many
+           : isa() >= Isa::kAvx2 ? Compute::kInt8Many
                                  : Compute::kF32Many;
   return isa() >= Isa::kAvx2 ? Compute::kInt8 : Compute::kF32Few;
 }
@@ -180,6 +187,9 @@ Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team)
     bias += count;
   }
   form_ = form_of(source, compute);
+  // Stored codes have the full range of their bits.
+  const auto has_codes = [](const auto& part) { return part.matrix.storage != Storage::kFloat; };
+  if (std::ranges::any_of(source.parts, has_codes)) byte_limit_ = kernels::byte_limit();
   if (form_) {
     pack_compressed(source, team);
   } else if (has_int8_rows()) {
@@ -216,6 +226,7 @@ void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
   scale_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(float));
   sum_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(int32_t));
   const Rows32 rows(source);
+  const int32_t limit = byte_limit_ == 255 ? kernels::weight_limit() : 127;
   team.run((panels + kPackPanels - 1) / kPackPanels, [&](int64_t block, int) {
     std::vector<float> buffer(static_cast<size_t>(inputs_));
     std::vector<int8_t> quantized(static_cast<size_t>(padded));
@@ -228,7 +239,7 @@ void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
           scale_.as<float>()[n] = matrix->scale.f32()[row];
           sum_.as<int32_t>()[n] = std::accumulate(quantized.begin(), quantized.end(), 0);
         } else {
-          kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, quantized.data(),
+          kernels::quantize_weights(rows.row(n, buffer.data()), inputs_, limit, quantized.data(),
                                     scale_.as<float>() + n, sum_.as<int32_t>() + n);
         }
       }
@@ -277,12 +288,6 @@ std::string_view Weight::kernel() const {
       return "palette8 x f32 rows";
   }
   return "?";
-}
-
-Isa Weight::kernel_isa() const {
-  if (has_int8_rows()) return std::min(isa(), Isa::kVnni);
-  if (compute_ == Compute::kBF16Many && isa() >= Isa::kAmx) return Isa::kAmx;
-  return std::min(isa(), Isa::kAvx512);
 }
 
 size_t Weight::bytes() const {

@@ -45,6 +45,7 @@ enum class Compute {
 // Throws Error when this CPU cannot do it: bf16 needs AVX-512.
 Compute compute_for(Precision precision, Rows rows);
 std::string_view name_of(Compute compute);
+Isa isa_of(Compute compute);  // that its kernels use on this CPU
 
 // The data that a Weight is packed from: matrices [outputs_i, inputs] one under another, with a
 // bias each or none.
@@ -74,7 +75,7 @@ class Weight {
   const std::string& name() const { return name_; }  // of its parts
   // The kernel that multiplies it, "int4 blocks x int8 rows", and the instruction set that uses.
   std::string_view kernel() const;
-  Isa kernel_isa() const;
+  Isa kernel_isa() const { return isa_of(compute_); }
   // What activations are best kept as around this weight: kBF16 for Compute::kBF16Many, else kF32.
   DType activation_type() const {
     return compute_ == Compute::kBF16Many ? DType::kBF16 : DType::kF32;
@@ -102,6 +103,7 @@ class Weight {
   Buffer panels_;                      // kF32Few, kBF16Few, kInt8 (nn/kernels.h)
   Buffer scale_;                       // kInt8: f32, one for each output
   Buffer sum_;                         // kInt8: i32
+  int32_t byte_limit_ = 255;           // of activations as bytes
   std::optional<kernels::Form> form_;  // of panels that stay compressed, and their
   Buffer offset_;                      // parts (nn/kernels_compressed.h)
   Buffer palette_;

@@ -4,6 +4,7 @@
 #include <random>
 #include <vector>
 
+#include "nn/kernels.h"
 #include "nn/tensor.h"
 
 namespace parley::test {
@@ -19,5 +20,8 @@ inline std::vector<float> random_values(size_t count, uint32_t seed, float scale
 inline nn::Tensor view(std::vector<float>& values, const nn::Shape& shape) {
   return {values.data(), shape, nn::DType::kF32};
 }
+
+// How many times coarser than bytes up to 255 those of activations are on this CPU.
+inline double coarser_bytes() { return 255. / nn::kernels::byte_limit(); }
 
 }  // namespace parley::test
