@@ -47,20 +47,21 @@ bool next_line(std::istream& lines, std::string& line) {
   return false;
 }
 
-// Jobs of an input; one that is not there is reported and counted.
-void plan(JobPlanner& planner, const std::string& input, std::vector<Job>& jobs, int64_t& failed) {
-  try {
-    for (Job& job : planner.plan(input)) jobs.push_back(std::move(job));
-  } catch (const Error& error) {
+// Jobs of inputs; what cannot be worked on is reported and counted.
+std::vector<Job> plan(const TranscribeArguments& arguments, JobPlanner& planner,
+                      const std::vector<std::string>& inputs, int64_t& failed) {
+  std::vector<Job> jobs = planner.plan(inputs, [&](const Error& error) {
     print_error("transcribe", error.what());
     ++failed;
+  });
+  for (const std::string& note : planner.take_notes()) {
+    if (!arguments.quiet) std::fprintf(stderr, "transcribe: %s\n", note.c_str());
   }
+  return jobs;
 }
 
-void plan_line(JobPlanner& planner, const std::string& line, std::vector<Job>& jobs,
-               int64_t& failed) {
+void check_line(const std::string& line) {
   if (line == kStandardInput) throw UsageError("a jobs file cannot name standard input (-)");
-  plan(planner, line, jobs, failed);
 }
 
 std::vector<Job> plan_all(const TranscribeArguments& arguments, JobPlanner& planner,
@@ -69,13 +70,15 @@ std::vector<Job> plan_all(const TranscribeArguments& arguments, JobPlanner& plan
   const std::string unreadable = "--jobs-file: cannot read '" + arguments.jobs_file + "'";
   std::ifstream lines(arguments.jobs_file);
   if (from_file && !lines) throw UsageError(unreadable);
-  std::vector<Job> jobs;
-  for (const std::string& input : arguments.inputs) plan(planner, input, jobs, failed);
+  std::vector<std::string> inputs = arguments.inputs;
   if (from_file) {
-    for (std::string line; next_line(lines, line);) plan_line(planner, line, jobs, failed);
+    for (std::string line; next_line(lines, line);) {
+      check_line(line);
+      inputs.push_back(line);
+    }
     if (!lines.eof()) throw UsageError(unreadable);  // a folder
   }
-  return jobs;
+  return plan(arguments, planner, inputs, failed);
 }
 
 void check_standard_output(const TranscribeArguments& arguments, size_t jobs) {
@@ -116,7 +119,8 @@ void work(const TranscribeArguments& arguments, JobPlanner& planner, const std::
     while (of_line.empty() && read_lines && read_line(line)) {
       std::vector<Job> planned;
       try {
-        plan_line(planner, line, planned, failed);
+        check_line(line);
+        planned = plan(arguments, planner, {line}, failed);
       } catch (const UsageError& error) {  // other lines are still good
         print_error("transcribe", error.what());
         ++failed;

@@ -112,8 +112,9 @@ void sleep_until(Clock::time_point when, const std::stop_token& stop) {
 void feed_input(const TranscribeArguments& arguments, pipeline::LiveSession& session,
                 Printer& printer, const std::stop_token& stop) {
   const std::string& input = arguments.inputs.front();
-  dsp::AudioReader audio = input == kStandardInput ? dsp::AudioReader::standard_input(arguments.raw)
-                                                   : dsp::AudioReader::open(input);
+  dsp::AudioReader audio = input == kStandardInput
+                               ? dsp::AudioReader::standard_input(arguments.raw, arguments.audio)
+                               : dsp::AudioReader::open(input, arguments.audio);
   if (arguments.offset > 0 || arguments.duration >= 0)
     audio.limit(arguments.offset, arguments.duration);
   std::vector<float> block(kBlock);

@@ -88,6 +88,14 @@ double read_time(const std::string& name, const std::string& text) {
   return *seconds;
 }
 
+int read_count(const std::string& name, const std::string& text, int most, const char* other) {
+  const auto value = parse_number<int>(text);
+  if (!value || *value < 1 || *value > most) {
+    throw UsageError(name + ": '" + text + "' is not a number from 1 to " + shown(most) + other);
+  }
+  return *value;
+}
+
 void add_input_options(CLI::App& app, TranscribeArguments& a) {
   app.add_option("INPUT", a.inputs, "Audio or video files, folders, or -: standard input")
       ->type_name("");
@@ -147,6 +155,17 @@ void add_audio_options(CLI::App& app, TranscribeArguments& a) {
       app, "--duration", "T",
       [&](const std::string& text) { a.duration = read_time("--duration", text); },
       "How much to transcribe  [all]");
+  add_text(
+      app, "--channel", "N|mix",
+      [&](const std::string& text) {
+        a.audio.channel.reset();
+        if (text != "mix") a.audio.channel = read_count("--channel", text, 64, " or mix");
+      },
+      "Hear one channel only, from 1  [mix]");
+  add_text(
+      app, "--track", "N",
+      [&](const std::string& text) { a.audio.track = read_count("--track", text, 1000, ""); },
+      "Sound track of a video, from 1  [ffmpeg's choice]");
   const auto raw = [&a]() -> dsp::RawFormat& { return a.raw ? *a.raw : a.raw.emplace(); };
   add_text(
       app, "--raw", "s16le|f32le",
@@ -157,9 +176,9 @@ void add_audio_options(CLI::App& app, TranscribeArguments& a) {
         }
         raw().encoding = text == "s16le" ? Encoding::kS16le : Encoding::kF32le;
       },
-      "Standard input has no header");
-  const auto add_raw_number = [&](const std::string& name, int preset, int min, int max,
-                                  int dsp::RawFormat::*field, const std::string& description) {
+      "Headerless input; --raw-rate N  [16000], --raw-channels N  [1]");
+  const auto add_raw_number = [&](const std::string& name, int min, int max,
+                                  int dsp::RawFormat::*field) {
     const auto read = [=](const std::string& text) {
       const auto value = parse_number<int>(text);
       if (!value || *value < min || *value > max) {
@@ -168,10 +187,10 @@ void add_audio_options(CLI::App& app, TranscribeArguments& a) {
       }
       raw().*field = *value;
     };
-    add_text(app, name, "N", read, description + "  [" + shown(preset) + "]");
+    add_text(app, name, "N", read, "")->group("");  // shown with --raw
   };
-  add_raw_number("--raw-rate", dsp::kSampleRate, 1000, 768000, &dsp::RawFormat::rate, "Hz");
-  add_raw_number("--raw-channels", 1, 1, 64, &dsp::RawFormat::channels, "Interleaved");
+  add_raw_number("--raw-rate", 1000, 768000, &dsp::RawFormat::rate);
+  add_raw_number("--raw-channels", 1, 64, &dsp::RawFormat::channels);
 }
 
 void add_decoding_options(CLI::App& app, TranscribeArguments& a) {
@@ -321,7 +340,7 @@ void check_live(const CLI::App& app, const TranscribeArguments& a) {
          "live results are txt or jsonl");
   refuse(a.live.microphone && !a.inputs.empty(), "--mic takes no input beside it");
   refuse(!a.live.microphone && a.inputs.size() != 1, "--live takes one file, or -");
-  for (const char* name : {"--pace", "--offset", "--duration"})
+  for (const char* name : {"--pace", "--offset", "--duration", "--channel", "--track"})
     refuse(a.live.microphone && app.count(name) > 0,
            std::string(name) + " is for files; --mic hears what is said now");
   refuse(a.timings == "-", "--timings - would be mixed with live results; give a FILE");

@@ -38,6 +38,7 @@ struct TranscribeArguments {
   double duration = -1;  // negative: to the end
   pipeline::SubtitleRules subtitles;
   std::optional<dsp::RawFormat> raw;
+  dsp::AudioOptions audio;
   bool resume = false;
   bool quiet = false;
   bool verbose = false;

@@ -46,6 +46,8 @@ std::string recipe(const TranscribeArguments& a, const pipeline::SpeechModel& mo
               {"compression_ratio_threshold", o.compression_ratio_threshold},
               {"offset", a.offset},
               {"duration", a.duration},
+              {"channel", a.audio.channel.value_or(0)},
+              {"track", a.audio.track.value_or(0)},
               {"word_timestamps", o.word_timestamps},
               {"hallucination_silence_threshold", o.hallucination_silence_threshold},
               {"max_line_width", a.subtitles.max_line_width},
@@ -122,8 +124,9 @@ pipeline::Input TranscribeRun::open(PlacedJob placed) {
   const Job& job = placed.job;
   const bool is_stdin = job.input == kStandardInput;
   if (is_stdin) watch_.set_reading_stdin(true);
-  dsp::AudioReader audio = is_stdin ? dsp::AudioReader::standard_input(arguments_.raw)
-                                    : dsp::AudioReader::open(job.input);
+  dsp::AudioReader audio = is_stdin
+                               ? dsp::AudioReader::standard_input(arguments_.raw, arguments_.audio)
+                               : dsp::AudioReader::open(job.input, arguments_.audio);
   if (arguments_.offset > 0 || arguments_.duration >= 0)
     audio.limit(arguments_.offset, arguments_.duration);
   if (arguments_.verbose) say(job.input + ": begins");

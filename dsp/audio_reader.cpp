@@ -23,28 +23,30 @@ constexpr size_t kBlock = 4096;  // source frames read at a time
 
 constexpr double kLongest = 1e7;  // seconds, 115 days: a header that promises more lies
 
-// An MPEG frame or the tag before it. libsndfile would read MP3 too, but libmpg123 in it prints
-// what it thinks of the file.
-bool is_mpeg(std::string_view magic) {
-  return magic.starts_with("ID3") ||
-         (magic.starts_with('\xFF') && magic.size() > 1 && (magic[1] & 0xE0) == 0xE0);
-}
-
+// A WAV is decoded by libsndfile, even as it arrives; the rest by libav, which goes on behind
+// damage, and what libav does not know by libsndfile again.
 std::unique_ptr<AudioSource> open_source(const std::shared_ptr<ByteInput>& input,
-                                         const std::optional<RawFormat>& raw) {
+                                         const std::optional<RawFormat>& raw,
+                                         const AudioOptions& options) {
   if (raw) {
-    if (auto source = open_sndfile(input, raw)) return source;
+    if (auto source = open_sndfile(input, raw, options)) return source;
     throw Error(input->name(), "cannot be read as headerless samples");
   }
   const std::string_view magic = input->head(12);
   if (magic.empty()) throw Error(input->name(), "is empty: has no audio");
-  const bool streams =
+  const bool is_wav =
       magic.size() == 12 && magic.substr(0, 4) == "RIFF" && magic.substr(8) == "WAVE";
-  if (input->is_stream() && !streams) input->spool();
-  if (is_mpeg(magic)) return open_libav(input);
-  if (auto source = open_sndfile(input, raw)) return source;
-  if (input->is_stream()) input->spool();
-  return open_libav(input);
+  if (input->is_stream() && !is_wav) input->spool();
+  if (is_wav) {
+    if (auto source = open_sndfile(input, raw, options)) return source;
+    if (input->is_stream()) input->spool();
+  }
+  try {
+    return open_libav(input, options);
+  } catch (const Error&) {
+    if (auto source = open_sndfile(input, raw, options)) return source;
+    throw;
+  }
 }
 
 int64_t to_samples(double seconds) {
@@ -55,16 +57,14 @@ int64_t to_samples(double seconds) {
 }  // namespace
 
 struct AudioReader::State {
-  explicit State(std::shared_ptr<ByteInput> input, const std::optional<RawFormat>& raw)
-      : name(input->name()), source(open_source(input, raw)) {
-    if (source->frames() == 0) throw Error(name, "has no audio");
-    if (source->rate() != kSampleRate)
-      resampler = std::make_unique<Resampler>(source->rate(), kSampleRate);
+  State(std::shared_ptr<ByteInput> input, const std::optional<RawFormat>& raw,
+        const AudioOptions& options)
+      : name(input->name()), source(open_source(input, raw, options)) {
+    if (source->duration() == 0) throw Error(name, "has no audio");
   }
 
   // Samples at 16 kHz, without the limits.
   size_t read(std::span<float> out) {
-    if (!resampler) return source->read(out);
     size_t done = 0;
     while (done < out.size()) {
       if (taken == converted.size() && !convert(out.size() - done)) break;
@@ -81,13 +81,26 @@ struct AudioReader::State {
     converted.clear();
     taken = 0;
     if (ended) return false;
-    const size_t frames = wanted * static_cast<size_t>(source->rate()) / kSampleRate + 1;
-    block.resize(std::min(frames, kBlock));
-    const size_t got = source->read(block);
-    resampler->convert(std::span(block).first(got), converted);
-    ended = got < block.size();
-    if (ended) resampler->finish(converted);
+    const size_t more = resampler ? 1 : 0;
+    const size_t frames = wanted * static_cast<size_t>(std::max(rate, 1)) / kSampleRate + more;
+    block.resize(std::clamp<size_t>(frames, 1, kBlock));
+    const std::span<const float> sound = std::span(block).first(source->read(block));
+    ended = sound.empty();
+    if (ended || source->rate() != rate) change_rate(ended ? kSampleRate : source->rate());
+    if (resampler) {
+      resampler->convert(sound, converted);
+    } else {
+      converted.insert(converted.end(), sound.begin(), sound.end());
+    }
     return !converted.empty() || !ended;
+  }
+
+  // What came at the old rate is complete.
+  void change_rate(int next) {
+    if (resampler) resampler->finish(converted);
+    resampler.reset();
+    rate = next;
+    if (rate != kSampleRate) resampler = std::make_unique<Resampler>(rate, kSampleRate);
   }
 
   void skip(int64_t count) {
@@ -101,7 +114,8 @@ struct AudioReader::State {
 
   std::string name;
   std::unique_ptr<AudioSource> source;
-  std::unique_ptr<Resampler> resampler;  // unless the source has our rate
+  int rate = kSampleRate;                // of what came last
+  std::unique_ptr<Resampler> resampler;  // unless that is our rate
   std::vector<float> block;
   std::vector<float> converted;
   size_t taken = 0;  // of converted
@@ -117,7 +131,7 @@ AudioReader::~AudioReader() = default;
 AudioReader::AudioReader(AudioReader&&) noexcept = default;
 AudioReader& AudioReader::operator=(AudioReader&&) noexcept = default;
 
-AudioReader AudioReader::open(const std::filesystem::path& path) {
+AudioReader AudioReader::open(const std::filesystem::path& path, const AudioOptions& options) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode)) {
     throw Error(path.string(), "is a device", "read it through a pipe, with - as the input");
@@ -129,20 +143,22 @@ AudioReader AudioReader::open(const std::filesystem::path& path) {
                                        : std::string("cannot open: ") + std::strerror(errno));
   }
   return AudioReader(std::make_unique<State>(
-      std::make_shared<ByteInput>(descriptor, true, path.string()), std::nullopt));
+      std::make_shared<ByteInput>(descriptor, true, path.string()), std::nullopt, options));
 }
 
-AudioReader AudioReader::standard_input(const std::optional<RawFormat>& raw) {
+AudioReader AudioReader::standard_input(const std::optional<RawFormat>& raw,
+                                        const AudioOptions& options) {
   if (::isatty(STDIN_FILENO) != 0) {
     throw Error("standard input", "is a terminal", "pipe audio into the program or name a file");
   }
-  return from_descriptor(STDIN_FILENO, "standard input", raw);
+  return from_descriptor(STDIN_FILENO, "standard input", raw, options);
 }
 
 AudioReader AudioReader::from_descriptor(int descriptor, const std::string& name,
-                                         const std::optional<RawFormat>& raw) {
+                                         const std::optional<RawFormat>& raw,
+                                         const AudioOptions& options) {
   return AudioReader(
-      std::make_unique<State>(std::make_shared<ByteInput>(descriptor, false, name), raw));
+      std::make_unique<State>(std::make_shared<ByteInput>(descriptor, false, name), raw, options));
 }
 
 void AudioReader::limit(double offset_seconds, double duration_seconds) {
@@ -171,9 +187,8 @@ size_t AudioReader::read(std::span<float> out) {
 
 double AudioReader::duration_hint() const {
   const State& state = *state_;
-  if (state.source->frames() < 0) return -1;
-  const double all = static_cast<double>(state.source->frames()) / state.source->rate();
-  if (all > kLongest) return -1;
+  const double all = state.source->duration();
+  if (all < 0 || all > kLongest) return -1;
   const double limit = static_cast<double>(state.remaining) / kSampleRate;
   const double delivered = static_cast<double>(state.delivered) / kSampleRate;
   return std::min(std::max(0.0, all - state.offset_seconds), delivered + limit);
@@ -182,5 +197,6 @@ double AudioReader::duration_hint() const {
 int64_t AudioReader::samples_read() const { return state_->delivered; }
 int64_t AudioReader::non_finite_samples() const { return state_->source->non_finite_samples(); }
 bool AudioReader::truncated() const { return state_->source->truncated(); }
+std::vector<std::string> AudioReader::notices() const { return state_->source->notices(); }
 
 }  // namespace parley::dsp

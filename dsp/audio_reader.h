@@ -1,4 +1,4 @@
-// Audio in: any file that libsndfile or libavformat reads, or a stream, as 16 kHz mono f32 in
+// Audio in: any file that libavformat or libsndfile reads, or a stream, as 16 kHz mono f32 in
 // blocks, in constant memory.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace parley::dsp {
 
@@ -23,26 +24,37 @@ struct RawFormat {
   int channels = 1;
 };
 
-// One pass over one input. Channels are averaged; other rates are resampled by libsamplerate with
-// sample 0 on sample 0 (no delay, no drift, n frames become n * 16000 / rate samples to within
-// one). 16 kHz mono passes bit-exactly. Not thread-safe.
+// Which part of an input is heard.
+struct AudioOptions {
+  std::optional<int> channel = {};  // of the track, from 1; nothing: all of them, mixed
+  std::optional<int> track = {};    // of sound, from 1; nothing: the one that ffmpeg chooses
+};
+
+// One pass over one input. Channels are mixed as dsp/channel_mix.h says; other rates are resampled
+// by libswresample with sample 0 on sample 0 (no delay, no drift, n frames become n * 16000 / rate
+// samples to within one). 16 kHz mono passes bit-exactly. Not thread-safe.
 //
-// Audio that begins later than the picture of a video is preceded by silence: times are times of
-// the file.
+// Times are times of the file (dsp/timeline.h): sound that begins later than the picture, or whose
+// times jump, is preceded by silence. Rate and channels may change anywhere. What is damaged is
+// silence, and what follows is heard; recordings that are joined in one file (Ogg, MP3, ADTS, WAV)
+// are heard one after another.
 //
 // Hostile input costs bounded memory and ends in an Error: 1 to 64 channels at 1 to 768 kHz are
 // accepted, and a container cannot make the reader open other files. The first reader sets libav's
 // log level to quiet, which is global to the process.
 class AudioReader {
  public:
-  // Throws Error: missing file, folder, empty file, unknown format, no audio stream.
-  static AudioReader open(const std::filesystem::path& path);
+  // Throws Error: missing file, folder, empty file, unknown format, no audio stream; no such track
+  // or channel.
+  static AudioReader open(const std::filesystem::path& path, const AudioOptions& options = {});
   // Standard input. Raw samples and WAV are decoded as they arrive; every other format is first
   // spooled to an unlinked temporary file ($TMPDIR, /tmp), as it may need seeking.
-  static AudioReader standard_input(const std::optional<RawFormat>& raw = std::nullopt);
+  static AudioReader standard_input(const std::optional<RawFormat>& raw = std::nullopt,
+                                    const AudioOptions& options = {});
   // The same for any open descriptor, which is read but not closed. `name` is how errors call it.
   static AudioReader from_descriptor(int descriptor, const std::string& name,
-                                     const std::optional<RawFormat>& raw = std::nullopt);
+                                     const std::optional<RawFormat>& raw = std::nullopt,
+                                     const AudioOptions& options = {});
 
   ~AudioReader();
   AudioReader(AudioReader&&) noexcept;
@@ -69,6 +81,10 @@ class AudioReader {
   // The input ended before what its header promised, or a damaged part was skipped. Final once
   // read() returned 0.
   bool truncated() const;
+  // What the user should know about what was heard and what was not, a sentence each without the
+  // name of the input: damage and where, times that were not followed, tracks and channels that
+  // were left out. Final once read() returned 0.
+  std::vector<std::string> notices() const;
 
  private:
   struct State;

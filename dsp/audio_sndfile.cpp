@@ -1,5 +1,4 @@
-// Decoding by libsndfile: WAV, FLAC, Ogg Vorbis and Opus, AIFF, AU, CAF, … and headerless
-// samples.
+// Decoding by libsndfile: WAV, headerless samples, and what libav does not know (MAT, HTK, …).
 #include <sndfile.h>
 
 #include <algorithm>
@@ -8,6 +7,8 @@
 
 #include "base/error.h"
 #include "dsp/audio_source.h"
+#include "dsp/timeline.h"
+#include "dsp/wav_chunks.h"
 
 namespace parley::dsp {
 
@@ -18,8 +19,16 @@ namespace {
 struct VirtualFile {
   explicit VirtualFile(std::shared_ptr<ByteInput> bytes) : input(std::move(bytes)) {}
   std::shared_ptr<ByteInput> input;
+  std::optional<WavChunks> wav;
+  int64_t position = 0;
   std::exception_ptr failure;
 
+  int64_t size() const { return wav ? wav->size() : input->size(); }
+  size_t read(char* out, size_t count) {
+    if (wav) return wav->read(position, out, count);
+    input->seek(position);
+    return input->read(out, count);
+  }
   void rethrow() {
     if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
   }
@@ -27,27 +36,27 @@ struct VirtualFile {
 
 VirtualFile& self(void* user) { return *static_cast<VirtualFile*>(user); }
 
-sf_count_t virtual_size(void* user) { return self(user).input->size(); }
-sf_count_t virtual_tell(void* user) { return self(user).input->position(); }
+sf_count_t virtual_size(void* user) { return self(user).size(); }
+sf_count_t virtual_tell(void* user) { return self(user).position; }
 
 sf_count_t virtual_seek(sf_count_t offset, int whence, void* user) {
-  ByteInput& input = *self(user).input;
-  const sf_count_t from = whence == SEEK_SET   ? 0
-                          : whence == SEEK_CUR ? input.position()
-                                               : input.size();
+  VirtualFile& file = self(user);
+  const sf_count_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? file.position : file.size();
   sf_count_t target = 0;
   if (__builtin_add_overflow(from, offset, &target) || target < 0) return -1;
-  input.seek(target);
+  file.position = target;
   return target;
 }
 
 sf_count_t virtual_read(void* out, sf_count_t count, void* user) {
+  VirtualFile& file = self(user);
   try {
-    return count <= 0
-               ? 0
-               : static_cast<sf_count_t>(self(user).input->read(out, static_cast<size_t>(count)));
+    if (count <= 0) return 0;
+    const size_t got = file.read(static_cast<char*>(out), static_cast<size_t>(count));
+    file.position += static_cast<int64_t>(got);
+    return static_cast<sf_count_t>(got);
   } catch (...) {
-    self(user).failure = std::current_exception();
+    file.failure = std::current_exception();
     return 0;
   }
 }
@@ -60,94 +69,116 @@ struct Close {
 
 class SndfileSource : public AudioSource {
  public:
-  explicit SndfileSource(std::shared_ptr<ByteInput> input) : bytes_(std::move(input)) {}
+  SndfileSource(std::shared_ptr<ByteInput> input, const AudioOptions& options)
+      : AudioSource(input->name(), options), bytes_(std::move(input)) {}
 
   bool open(const std::optional<RawFormat>& raw) {
     SF_INFO info{};
     if (raw) {
       const bool integers = raw->encoding == RawFormat::Encoding::kS16le;
-      check(bytes_.input->name(), raw->rate, raw->channels);
+      check(raw->rate, raw->channels);
       info.samplerate = raw->rate;
       info.channels = raw->channels;
       info.format =
           SF_FORMAT_RAW | SF_ENDIAN_LITTLE | (integers ? SF_FORMAT_PCM_16 : SF_FORMAT_FLOAT);
+    } else {
+      bytes_.wav = WavChunks::open(*bytes_.input);
     }
-    const bool length_is_known = check_wav_length();
-    SF_VIRTUAL_IO io{virtual_size, virtual_seek, virtual_read, virtual_write, virtual_tell};
-    file_.reset(sf_open_virtual(&io, SFM_READ, &info, &bytes_));
-    bytes_.rethrow();
-    if (!file_) return false;
-    check(bytes_.input->name(), info.samplerate, info.channels);
-    rate_ = info.samplerate;
-    channels_ = info.channels;
-    const bool endless = bytes_.input->is_stream() && (raw || !length_is_known);
-    frames_ = endless || info.frames > ByteInput::kUnknownSize / 1024 ? -1 : info.frames;
+    if (!open_file(info)) return false;
+    check_first(info.samplerate, info.channels);
+    check_track(1);
+    const bool is_stream = bytes_.input->is_stream();
+    if (is_stream && bytes_.wav && bytes_.wav->promised() >= 0) {
+      duration_ = bytes_.wav->seconds_of(bytes_.wav->promised());
+    } else if (!is_stream && info.frames < ByteInput::kUnknownSize / 1024) {
+      duration_ = static_cast<double>(info.frames) / rate_;
+      promised_ = raw ? -1 : info.frames;
+    }
     return true;
   }
 
   size_t read(std::span<float> out) override {
-    size_t done = 0;
-    while (done < out.size() && !ended_) {
-      const size_t frames = std::min<size_t>(out.size() - done, kBlock);
-      interleaved_.resize(frames * static_cast<size_t>(channels_));
+    while (!ended_) {
+      const size_t frames = std::min<size_t>(out.size(), kBlock);
+      interleaved_.resize(frames * static_cast<size_t>(layout_.channels));
       const sf_count_t got =
           sf_readf_float(file_.get(), interleaved_.data(), static_cast<sf_count_t>(frames));
       bytes_.rethrow();
       const size_t count = got > 0 ? static_cast<size_t>(got) : 0;
-      mix(interleaved_.data(), channels_, out.subspan(done, count));
-      done += count;
+      const std::span<float> sound = std::span(interleaved_).first(count * layout_.channels);
+      mix_.mix(sound, layout_, rate_, out.first(count));
       position_ += static_cast<int64_t>(count);
-      ended_ = count < frames;
+      if (count > 0) return count;
+      ended_ = !end_part();
     }
-    // A file that ends early: what could be read is good, and truncated() says that it is not all.
-    if (ended_ && (sf_error(file_.get()) != SF_ERR_NO_ERROR || position_ < frames_))
-      truncated_ = true;
-    return done;
+    return 0;
   }
 
  private:
   static constexpr size_t kBlock = 4096;  // frames
 
-  // Of a WAV: notices samples that its header promises and the file does not have; lets libsndfile
-  // read a header without a length to the end (it takes the length of the file when the RIFF chunk
-  // is empty). False when the length is unknown.
-  bool check_wav_length() {
-    ByteInput& input = *bytes_.input;
-    std::optional<WavLength> wav;
-    for (size_t count = 64; !wav && count <= ByteInput::kHead;
-         count *= 2) {  // a live stream may come slowly
-      const std::string_view head = input.head(count);
-      wav = wav_length(head);
-      if (head.size() < count || head.substr(0, 4) != "RIFF") break;
-    }
-    if (!wav) return !input.is_stream();
-    if (!wav->unknown()) {
-      truncated_ = wav->bytes > input.size() - wav->data;
-      return true;
-    }
-    const bool longer = input.size() - wav->data > wav->bytes + kMaxTrailer;
-    if (wav->bytes == 0 || input.is_stream() || longer) {
-      input.patch_u32le(4, 8);
-      input.patch_u32le(wav->size_field, 0);
-    }
-    return !input.is_stream();
+  bool open_file(SF_INFO& info) {
+    SF_VIRTUAL_IO io{virtual_size, virtual_seek, virtual_read, virtual_write, virtual_tell};
+    bytes_.position = 0;
+    file_.reset(sf_open_virtual(&io, SFM_READ, &info, &bytes_));
+    bytes_.rethrow();
+    if (!file_) return false;
+    check(info.samplerate, info.channels);
+    rate_ = info.samplerate;
+    position_ = 0;
+    layout_ = {info.channels, bytes_.wav ? bytes_.wav->speakers() : 0};
+    return true;
   }
 
-  static constexpr int64_t kMaxTrailer = 1 << 20;  // bytes of chunks behind the samples
+  // What was read is all of this recording. True: another one is joined on, which is read next.
+  bool end_part() {
+    const std::optional<WavChunks>& wav = bytes_.wav;
+    seconds_ += static_cast<double>(position_) / rate_;
+    const double heard = static_cast<double>(position_) / rate_;
+    std::string said;  // by the header
+    if (wav && wav->promised() >= 0) {
+      const bool is_known = !bytes_.input->is_stream() && wav->found() > 0;
+      const double share = static_cast<double>(wav->promised()) / static_cast<double>(wav->found());
+      said = shown_seconds(is_known ? heard * share : wav->seconds_of(wav->promised()));
+    } else if (!wav && position_ < promised_) {
+      said = shown_seconds(static_cast<double>(promised_) / rate_);
+    }
+    if (wav ? wav->is_short() : !said.empty()) {
+      note_early_end(seconds_, "before its header says (" + said + ")");
+    } else if (sf_error(file_.get()) != SF_ERR_NO_ERROR) {
+      note_early_end(seconds_, std::string("where it cannot be read: ") + sf_strerror(file_.get()));
+    }
+    if (wav && wav->is_longer())
+      note("is longer than its header says (" + said + "): all of it was heard");
+    if (!wav || !wav->next()) return false;
+    const std::string joined = "at " + shown_seconds(seconds_) + " another recording is joined on";
+    if (bytes_.input->is_stream()) {
+      note(joined + " in another format: it was not heard (give a file)");
+      return false;
+    }
+    bytes_.wav = WavChunks::open(*bytes_.input, *wav->next());
+    SF_INFO info{};
+    if (bytes_.wav && open_file(info)) return true;
+    note(joined + ", which cannot be read");
+    return false;
+  }
 
   VirtualFile bytes_;
   std::unique_ptr<SNDFILE, Close> file_;
   std::vector<float> interleaved_;
-  int channels_ = 0;
-  int64_t position_ = 0;
+  ChannelLayout layout_;
+  int64_t promised_ = -1;  // frames, without WavChunks
+  int64_t position_ = 0;   // in this recording
+  double seconds_ = 0;     // of those before
   bool ended_ = false;
 };
 
 }  // namespace
 
 std::unique_ptr<AudioSource> open_sndfile(std::shared_ptr<ByteInput> input,
-                                          const std::optional<RawFormat>& raw) {
-  auto source = std::make_unique<SndfileSource>(std::move(input));
+                                          const std::optional<RawFormat>& raw,
+                                          const AudioOptions& options) {
+  auto source = std::make_unique<SndfileSource>(std::move(input), options);
   return source->open(raw) ? std::move(source) : nullptr;
 }
 

@@ -88,7 +88,7 @@ size_t ByteInput::read(void* out, size_t count) {
   if (position_ < 0) return 0;
   char* to = static_cast<char*>(out);
   size_t done = 0;
-  if (is_stream_ || patched_) {  // what the head holds comes from there
+  if (is_stream_) {  // what the head holds comes from there
     const size_t at = std::min(static_cast<size_t>(position_), head_.size());
     done = std::min(count, head_.size() - at);
     std::copy_n(head_.data() + at, done, to);
@@ -119,18 +119,12 @@ std::string_view ByteInput::head(size_t count) {
         head_.resize(before + read_descriptor(head_.data() + before, count - before, 0));
         consumed_ = static_cast<int64_t>(head_.size());
       }
-    } else if (!patched_) {
+    } else {
       head_.resize(count);
       head_.resize(read_descriptor(head_.data(), count, 0));
     }
   }
   return {head_.data(), std::min(count, head_.size())};
-}
-
-void ByteInput::patch_u32le(size_t offset, uint32_t value) {
-  if (head(offset + 4).size() < offset + 4) return;
-  for (size_t i = 0; i < 4; ++i) head_[offset + i] = static_cast<char>(value >> (8 * i));
-  patched_ = true;
 }
 
 void ByteInput::spool() {
@@ -155,7 +149,6 @@ void ByteInput::spool() {
   descriptor_ = copy;
   owned_ = true;
   is_stream_ = false;
-  patched_ = false;
   base_ = 0;
   position_ = 0;
 }

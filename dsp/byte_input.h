@@ -36,8 +36,6 @@ class ByteInput {
   // The first bytes, at most kHead (a stream: as many as there are of `count`), read without moving
   // the position.
   std::string_view head(size_t count);
-  // What read() delivers for the four bytes at `offset` of the head, instead of what is there.
-  void patch_u32le(size_t offset, uint32_t value);
 
   // Continues a stream on an unlinked temporary file that holds all of it, head included: seekable
   // from then on. Throws Error when the disk is full, or the head is already lost.
@@ -55,7 +53,6 @@ class ByteInput {
   int64_t position_ = 0;
   int64_t consumed_ = 0;    // bytes taken from a stream
   std::vector<char> head_;  // the first of them; of a file: as asked for
-  bool patched_ = false;    // head_ differs from the file
 };
 
 }  // namespace parley::dsp

@@ -57,15 +57,6 @@ void WindowSource::take_windows() {
   }
 }
 
-std::vector<std::string> notices_of(const dsp::AudioReader& audio) {
-  std::vector<std::string> notices;
-  if (audio.truncated())
-    notices.emplace_back("the input ends before its header says, or a part of it is damaged");
-  if (audio.non_finite_samples() > 0) {
-    notices.push_back(std::to_string(audio.non_finite_samples()) +
-                      " samples that are not numbers were taken for silence");
-  }
-  return notices;
-}
+std::vector<std::string> notices_of(const dsp::AudioReader& audio) { return audio.notices(); }
 
 }  // namespace parley::pipeline

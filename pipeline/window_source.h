@@ -51,7 +51,7 @@ class WindowSource {
   std::jthread thread_;  // last: everything above outlives it
 };
 
-// What a reader has to say about damage in its input.
+// What a reader has to say about its input.
 std::vector<std::string> notices_of(const dsp::AudioReader& audio);
 
 }  // namespace parley::pipeline

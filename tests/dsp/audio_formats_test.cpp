@@ -24,13 +24,12 @@ void write_sndfile(const std::filesystem::path& path, int format, int rate, int 
   sf_close(file);
 }
 
-// The same signal in every channel, scaled by 0.5, 1.5, 0.5, …: its mean over an even number of
-// channels is itself.
+// The same signal in every channel; of two it is scaled by 0.5 and 1.5, whose mean is itself.
 std::vector<float> spread(std::span<const float> mono, int channels) {
   std::vector<float> out;
   for (const float sample : mono) {
     for (int c = 0; c < channels; ++c)
-      out.push_back(sample * (channels == 1 ? 1.0f : c % 2 == 0 ? 0.5f : 1.5f));
+      out.push_back(sample * (channels != 2 ? 1.0f : c == 0 ? 0.5f : 1.5f));
   }
   return out;
 }
@@ -68,12 +67,17 @@ TEST_P(AudioFormat, DecodesToMonoAtSixteenKilohertz) {
   write_sndfile(path, format.format, format.rate, format.channels,
                 spread(test::sine(440, format.rate, frames, 0.4), format.channels));
   AudioReader reader = AudioReader::open(path);
-  EXPECT_NEAR(reader.duration_hint(), 1, 1e-3);
+  EXPECT_NEAR(reader.duration_hint(), 1, 0.01);  // Opus: with what decoders leave out
   const auto out = test::read_all(reader);
-  EXPECT_LT(difference(out, test::sine(440, kSampleRate, kSampleRate, 0.4)), format.tolerance);
-  EXPECT_EQ(reader.samples_read(), kSampleRate);
+  // libavcodec ends a Vorbis stream 128 samples early.
+  const int64_t slack = format.format == (SF_FORMAT_OGG | SF_FORMAT_VORBIS) ? 50 : 0;
+  EXPECT_LT(
+      difference(out, test::sine(440, kSampleRate, kSampleRate, 0.4), static_cast<size_t>(slack)),
+      format.tolerance);
+  EXPECT_NEAR(static_cast<double>(reader.samples_read()), kSampleRate, static_cast<double>(slack));
   EXPECT_EQ(reader.non_finite_samples(), 0);
   EXPECT_FALSE(reader.truncated());
+  EXPECT_EQ(reader.notices(), std::vector<std::string>());
 }
 
 INSTANTIATE_TEST_SUITE_P(
