@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""One Python peer of bench/compare_files.py: python_peer.py faster-whisper|openai-whisper CHECKPOINT THREADS BEAM FILE...
+"""One Python peer of bench/compare_files.py: python_peer.py KIND CHECKPOINT [--threads N] [--beam N] [--as-they-are] FILE...
 
-CHECKPOINT is a Hugging Face folder. Prints {"seconds": of transcribing alone, "text"}. Needs pip packages: faster-whisper,
-transformers (which converts the checkpoint for it), openai-whisper.
+CHECKPOINT is a Hugging Face folder, or for faster-whisper a CTranslate2 folder. Prints {"seconds": of transcribing alone, "text"}.
+Needs pip packages: faster-whisper (and transformers, which converts a Hugging Face folder for it), openai-whisper and transformers.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -13,9 +14,17 @@ import time
 from pathlib import Path
 
 
-def faster_whisper(checkpoint, threads, beam, files):
+# All programs do the same work: no other temperature is tried, and no text before is a prompt.
+EQUAL = {"temperature": 0, "condition_on_previous_text": False}
+
+
+def load_faster_whisper(checkpoint, threads):
+    from faster_whisper import WhisperModel
+
+    options = {"device": "cpu", "compute_type": "int8", "cpu_threads": threads}
+    if (Path(checkpoint) / "model.bin").exists():
+        return WhisperModel(checkpoint, **options)
     from ctranslate2.converters import TransformersConverter
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
 
     with tempfile.TemporaryDirectory() as folder:
         TransformersConverter(checkpoint, load_as_float16=False).convert(folder, quantization="int8", force=True)
@@ -28,15 +37,21 @@ def faster_whisper(checkpoint, threads, beam, files):
             WhisperTokenizerFast.from_pretrained(checkpoint).backend_tokenizer.save(f"{folder}/tokenizer.json")
         preprocessor = Path(checkpoint) / "preprocessor_config.json"
         (Path(folder) / "preprocessor_config.json").write_bytes(preprocessor.read_bytes())
-        model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
-    pipeline = BatchedInferencePipeline(model)
+        return WhisperModel(folder, **options)
+
+
+def faster_whisper(arguments, batched):
+    from faster_whisper import BatchedInferencePipeline
+
+    model = load_faster_whisper(arguments.checkpoint, arguments.threads)
+    options = {"language": "en", "beam_size": arguments.beam} | ({} if arguments.as_they_are else EQUAL)
+    if batched:
+        model = BatchedInferencePipeline(model)
+        options |= {"batch_size": 8, "without_timestamps": False}
     texts = []
     start = time.monotonic()
-    for file in files:
-        segments, _ = pipeline.transcribe(
-            file, language="en", beam_size=beam, temperature=0, batch_size=8, without_timestamps=False
-        )
-        texts += [segment.text for segment in segments]
+    for file in arguments.files:
+        texts += [segment.text for segment in model.transcribe(file, **options)[0]]
     return time.monotonic() - start, texts
 
 
@@ -62,12 +77,11 @@ NAMES = [
 ]
 
 
-def openai_whisper(checkpoint, threads, beam, files):
+def load_openai_whisper(checkpoint):
     import torch
     import whisper
     from transformers import WhisperForConditionalGeneration
 
-    torch.set_num_threads(threads)
     source = WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
     c = source.config
     dims = whisper.model.ModelDimensions(
@@ -91,20 +105,39 @@ def openai_whisper(checkpoint, threads, beam, files):
         state[name] = tensor
     model = whisper.model.Whisper(dims)
     model.load_state_dict(state, strict=False)  # alignment heads, masks: not weights
-    texts = []
+    return model
+
+
+def openai_whisper(arguments):
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    model = load_openai_whisper(arguments.checkpoint)
+    fallback = {"temperature": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), "best_of": 5}
+    options = {"language": "en", "beam_size": arguments.beam, "fp16": False}
+    options |= fallback if arguments.as_they_are else EQUAL
     start = time.monotonic()
-    for file in files:
-        result = model.transcribe(
-            file, language="en", beam_size=beam, temperature=0, fp16=False, condition_on_previous_text=False
-        )
-        texts.append(result["text"])
+    texts = [model.transcribe(file, **options)["text"] for file in arguments.files]
     return time.monotonic() - start, texts
 
 
+KINDS = {
+    "faster-whisper-batched": lambda arguments: faster_whisper(arguments, batched=True),
+    "faster-whisper-sequential": lambda arguments: faster_whisper(arguments, batched=False),
+    "openai-whisper": openai_whisper,
+}
+
+
 def main():
-    kind, checkpoint, threads, beam, *files = sys.argv[1:]
-    run = {"faster-whisper": faster_whisper, "openai-whisper": openai_whisper}[kind]
-    seconds, texts = run(checkpoint, int(threads), int(beam), files)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--beam", type=int, default=5)
+    parser.add_argument("--as-they-are", action="store_true")
+    parser.add_argument("files", nargs="+")
+    arguments = parser.parse_args()
+    seconds, texts = KINDS[arguments.kind](arguments)
     print(json.dumps({"seconds": seconds, "text": "\n".join(texts)}))
 
 

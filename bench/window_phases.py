@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from score import word_errors
+from score import word_error_rate
 
 HERE = Path(__file__).parent
 
@@ -40,8 +40,7 @@ def main():
                     command = [arguments.program, "-m", arguments.model, "--strategy", strategy, "--quiet"]
                     command += [*(["--vad", vad] if vad != "-" else []), *arguments.options, recording]
                     text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-                    errors, count = word_errors(recording.with_suffix(".txt").read_text(), text)
-                    row.append(f"{100 * errors / count:.2f}")
+                    row.append(f"{word_error_rate(recording.with_suffix('.txt').read_text(), text):.2f}")
             for (strategy, vad), row in cells.items():
                 print(f"| {pauses[0]} to {pauses[1]} s | {strategy} | {vad} | " + " | ".join(row) + " |", flush=True)
 
