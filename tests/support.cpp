@@ -17,7 +17,7 @@ std::optional<std::filesystem::path> shared_path(const std::string& relative) {
 
 std::optional<std::filesystem::path> published_path(const std::string& relative) {
   const char* folder = std::getenv("PARLEY_PUBLISHED");
-  if (folder == nullptr) return std::nullopt;
+  if (!folder || !*folder) return std::nullopt;
   const std::filesystem::path path = std::filesystem::path(folder) / relative;
   return std::filesystem::exists(path) ? std::optional(path) : std::nullopt;
 }
