@@ -94,32 +94,34 @@ class Published : public testing::TestWithParam<const char*> {
     return sum;
   }
 
-  // The default strategy may make 0.2 % of the words more errors than the published algorithm.
-  void compare_strategies(const std::vector<Utterance>& files) const {
-    const auto ours = errors(files, Strategy::kWindows);
-    const auto published = errors(files, Strategy::kSequential);
-    for (const auto& [name, found] : {std::pair("windows", ours), {"sequential", published}}) {
-      std::printf("%s %s: WER %.2f %% of %zu words (%zu sub, %zu del, %zu ins)\n", GetParam(), name,
-                  100 * found.rate(), found.reference_words(), found.substitutions, found.deletions,
-                  found.insertions);
-    }
-    EXPECT_LE(100 * ours.rate(), 100 * published.rate() + 0.2);
-    EXPECT_LT(100 * published.rate(), 25);
+  void print(const char* what, const text::WordErrors& found) const {
+    std::printf("%s %s: WER %.2f %% of %zu words (%zu sub, %zu del, %zu ins)\n", GetParam(), what,
+                100 * found.rate(), found.reference_words(), found.substitutions, found.deletions,
+                found.insertions);
   }
 
   test::TemporaryFolder folder_;
   std::filesystem::path corpus_;
 };
 
-TEST_P(Published, UtterancesAreHeardAsWellAsByThePublishedAlgorithm) {
+// The default strategy may make 0.2 % of the words more errors than the published algorithm, in
+// short and long recordings together: of one of them that is less than a sentence.
+TEST_P(Published, TheDefaultHearsAsWellAsThePublishedAlgorithm) {
   const auto utterances = utterances_of(corpus_ / "librispeech_test_other_100");
   ASSERT_EQ(utterances.size(), 50u);
-  compare_strategies(utterances);
-}
-
-TEST_P(Published, TenMinutesAreHeardAsWellAsByThePublishedAlgorithm) {
-  compare_strategies({long_recording(utterances_of(corpus_ / "librispeech_dev_clean_mp3"), 600,
-                                     folder_.path() / "ten.wav")});
+  const Utterance ten = long_recording(utterances_of(corpus_ / "librispeech_dev_clean_mp3"), 600,
+                                       folder_.path() / "ten.wav");
+  text::WordErrors sums[2];
+  for (const Strategy strategy : {Strategy::kWindows, Strategy::kSequential}) {
+    const bool windows = strategy == Strategy::kWindows;
+    const text::WordErrors short_ones = errors(utterances, strategy);
+    const text::WordErrors long_one = errors({ten}, strategy);
+    print(windows ? "windows, utterances" : "sequential, utterances", short_ones);
+    print(windows ? "windows, ten minutes" : "sequential, ten minutes", long_one);
+    (sums[windows ? 0 : 1] += short_ones) += long_one;
+  }
+  EXPECT_LE(100 * sums[0].rate(), 100 * sums[1].rate() + 0.2);
+  EXPECT_LT(100 * sums[1].rate(), 15);
 }
 
 TEST_P(Published, SequentialTextsEqualThePublishedImplementation) {
