@@ -64,7 +64,7 @@ class WindowPlanner {
   void finish();
 
   std::optional<Window> next_window();  // windows in order of start and of end
-  std::optional<Span> next_skipped();   // what no window covers because there is no speech, in order
+  std::optional<Span> next_skipped();  // what no window covers because there is no speech, in order
 
   // Start of the window that is open now, for partial results.
   std::optional<int64_t> open_window() const;

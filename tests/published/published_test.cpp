@@ -9,6 +9,7 @@
 #include <random>
 
 #include "pipeline/transcriber.h"
+#include "pipeline/vad_model.h"
 #include "tests/pipeline/pilot.h"
 #include "tests/pipeline/random_model.h"
 #include "text/english_normalizer.h"
@@ -81,7 +82,10 @@ class Published : public testing::TestWithParam<const char*> {
                    .done = [&](const Transcript& one) { heard.push_back(one.text); },
                    .failed = failed};
     };
-    with.transcribe_all(next, {.strategy = strategy, .language = "en"});
+    with.transcribe_all(next,
+                        {.strategy = strategy,
+                         .silero = load_vad_model(test::source_path("data/models/silero-vad")),
+                         .language = "en"});
     return heard;
   }
 
