@@ -21,7 +21,7 @@ constexpr int64_t kMinRun = 3 * kSampleRate / 10;
 constexpr int64_t kMinRest = 8 * kSampleRate / 10;
 
 // English has about 13 letters in a second of speech; other scripts take more bytes for fewer.
-constexpr double kFewestBytes = 8;
+constexpr double kFewestBytes = 10;
 constexpr double kShortest = 2;  // seconds of speech that are judged so
 
 int64_t length(const Span& span) { return span.end - span.start; }

@@ -41,13 +41,16 @@ std::vector<bool> untold(const WindowSegments& text, std::span<const dsp::Speech
   return untold;
 }
 
-// Words: of the segment, their times from `start` on.
-void end_with_words(Segment& segment, const std::vector<decoder::AlignedWord>& words,
-                    double start) {
+// words: of the segment, their times from `start` on. The first and the last take what is unsaid
+// before and after them, so that they are as long as words are at most.
+void keep_to_words(Segment& segment, const std::vector<decoder::AlignedWord>& words, double start) {
   if (words.empty()) return;
+  const decoder::AlignedWord& first = words.front();
   const decoder::AlignedWord& last = words.back();
-  const double end = start + std::min(last.to, last.from + kLongestWord);
-  segment.end = std::clamp(end, segment.start + kTimestampStep, segment.end);
+  const double from = start + std::max(first.from, first.to - kLongestWord);
+  const double to = start + std::min(last.to, last.from + kLongestWord);
+  segment.start = std::clamp(from, segment.start, segment.end - kTimestampStep);
+  segment.end = std::clamp(to, segment.start + kTimestampStep, segment.end);
 }
 
 std::vector<dsp::Span> spans_of(const std::vector<Segment>& segments) {
@@ -145,7 +148,7 @@ void WindowedTranscript::take_text(nn::Context& ctx, const Part& part, Entry& en
     aligned = decoder::align_words(ctx, model_.decoder, model_.tokenizer,
                                    policy_.align_task(part.cross, segments, end - start));
   for (size_t i = 0; i < segments.size(); ++i) {
-    if (doubtful[i]) end_with_words(segments[i], aligned[i], start);
+    if (doubtful[i]) keep_to_words(segments[i], aligned[i], start);
   }
   if (!hear_again(part, entry, spans_of(segments)) && segments.empty())
     entry.rejected.push_back(

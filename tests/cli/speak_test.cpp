@@ -66,8 +66,9 @@ TEST(Speak, WritesEveryFormatByItsSuffix) {
   ASSERT_EQ(raw.code, 0) << raw.err;
   const auto samples = static_cast<int64_t>(raw.out.size()) / 2;
   EXPECT_GT(samples, 1000);
+  // FFmpeg hears the last block of libsndfile's Vorbis not to its end.
   const std::vector<std::pair<std::string, int64_t>> formats = {
-      {"a.wav", 0}, {"a.flac", 0}, {"a.OGG", 64}, {"a.opus", 4000}, {"a.mp3", 4000}};
+      {"a.wav", 0}, {"a.flac", 0}, {"a.OGG", 300}, {"a.opus", 4000}, {"a.mp3", 4000}};
   for (const auto& [name, slack] : formats) {
     const Outcome outcome = v.run({"-o", v.path(name), "Go."});
     ASSERT_EQ(outcome.code, 0) << name << outcome.err;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sndfile.h>
 
 #include <filesystem>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,20 @@ struct Pilot : testing::Test {
   TemporaryFolder folder;
   std::filesystem::path corpus;
 };
+
+// A recording of the corpus as the scripts of the goldens read it: libsndfile decodes Opus at the
+// rate of what was encoded, FFmpeg (and so AudioReader) at 48 kHz, which is not the same sound.
+inline std::vector<float> as_golden(const std::filesystem::path& path) {
+  SF_INFO info{};
+  SNDFILE* file = sf_open(path.c_str(), SFM_READ, &info);
+  if (file == nullptr) throw std::runtime_error(path.string() + ": libsndfile cannot read it");
+  std::vector<float> samples(static_cast<size_t>(info.frames));
+  samples.resize(static_cast<size_t>(sf_readf_float(file, samples.data(), info.frames)));
+  sf_close(file);
+  if (info.samplerate != 16000 || info.channels != 1)
+    throw std::runtime_error(path.string() + ": not 16 kHz mono");
+  return samples;
+}
 
 // Of a line of a tab-separated table.
 inline std::vector<std::string> fields_of(const std::string& line) {

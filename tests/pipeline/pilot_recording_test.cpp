@@ -20,7 +20,7 @@ TEST_F(PilotRecording, IsHeardAsByThePublishedImplementation) {
   const auto golden = nlohmann::json::parse(file);
   std::vector<float> samples;
   for (const std::string path : golden.at("utterances")) {
-    const auto utterance = test::read_all(corpus / path);
+    const auto utterance = test::as_golden(corpus / path);
     samples.insert(samples.end(), utterance.begin(), utterance.end());
     samples.resize(samples.size() +
                    static_cast<size_t>(golden.at("gap_seconds").get<double>() * dsp::kSampleRate));

@@ -62,18 +62,15 @@ TEST_F(PilotWords, AreWithin20MsOfThePublishedImplementation) {
   size_t words = 0;
   size_t equal = 0;
   for (const auto& [path, truth] : expected) {
-    auto audio = dsp::AudioReader::open(corpus / path);
-    std::vector<float> samples(30 * dsp::kSampleRate);
-    size_t count = 0;
-    while (const size_t n = audio.read(std::span(samples).subspan(count))) count += n;
-    model->log_mel.window(std::span(samples).first(count), mel);
+    const std::vector<float> samples = test::as_golden(corpus / path);
+    model->log_mel.window(samples, mel);
     model->encoder.run(ctx, mel, features);
     const auto aligned = decoder::align_words(ctx, model->decoder, model->tokenizer,
                                               {.cross = model->decoder.listen(ctx, features),
                                                .start = {special.sot, special.no_timestamps},
                                                .texts = {truth.tokens},
                                                .language = "en",
-                                               .positions = static_cast<int64_t>(count) / 160 / 2})
+                                               .positions = std::ssize(samples) / 160 / 2})
                              .at(0);
     ASSERT_EQ(aligned.size(), truth.words.size()) << path;
     for (size_t i = 0; i < aligned.size(); ++i, ++words) {

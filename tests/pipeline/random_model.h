@@ -16,11 +16,12 @@
 
 namespace parley::test {
 
-inline void write_wav(const std::filesystem::path& path, const std::vector<float>& samples) {
+inline void write_wav(const std::filesystem::path& path, const std::vector<float>& samples,
+                      int encoding = SF_FORMAT_PCM_16) {
   SF_INFO info{};
   info.samplerate = 16000;
   info.channels = 1;
-  info.format = SF_FORMAT_WAV | SF_FORMAT_PCM_16;
+  info.format = SF_FORMAT_WAV | encoding;
   SNDFILE* file = sf_open(path.c_str(), SFM_WRITE, &info);
   ASSERT_NE(file, nullptr);
   sf_writef_float(file, samples.data(), static_cast<sf_count_t>(samples.size()));
