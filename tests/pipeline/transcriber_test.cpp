@@ -221,7 +221,7 @@ TEST_F(RandomModel, OnlyWindowsThatFailAreDecodedAgain) {
     for (const Segment& segment : window) logprobs.push_back(segment.avg_logprob);
   }
   std::sort(logprobs.begin(), logprobs.end());
-  options.logprob_threshold = static_cast<float>(logprobs[logprobs.size() / 2] - 1e-4);
+  options.logprob_threshold = static_cast<float>(logprobs[logprobs.size() / 10] - 1e-4);
   options.temperatures = {0, 0.7f};
   const auto retried = run();
   ASSERT_EQ(retried.size(), plain.size());
