@@ -18,7 +18,7 @@ HWY_BEFORE_NAMESPACE();
 namespace parley::nn::kernels {
 namespace HWY_NAMESPACE {
 
-#if HWY_TARGET == HWY_SCALAR
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
 
 // 64 bytes, so that loops over vectors are the same.
 constexpr int kByteVectorSize = 64;
