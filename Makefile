@@ -75,7 +75,7 @@ programs: setup $(BUILD)/build.ninja
 	cmake --build $(BUILD) --parallel $(JOBS) --target transcribe speak parley
 
 test: build
-	ctest --test-dir $(BUILD) --output-on-failure
+	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
 
 demo: programs
 	$(BUILD)/transcribe -m data/models/parley-mini-en data/audio/sample.flac
@@ -88,12 +88,12 @@ check: check-format check-fuzz check-tsan check-asan
 check-asan: setup-check
 	cmake --preset asan-ubsan
 	cmake --build --preset asan-ubsan --parallel $(JOBS)
-	ctest --preset asan-ubsan -LE 'package|published'
+	ctest --preset asan-ubsan -LE 'package|published' --parallel $(JOBS)
 
 check-tsan: setup-check
 	cmake --preset tsan
 	cmake --build --preset tsan --parallel $(JOBS)
-	ctest --preset tsan
+	ctest --preset tsan --parallel $(JOBS)
 
 check-fuzz: FUZZ_SECONDS = 10
 check-fuzz: fuzz
