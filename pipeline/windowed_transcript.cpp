@@ -49,8 +49,8 @@ void keep_to_words(Segment& segment, const std::vector<decoder::AlignedWord>& wo
   const decoder::AlignedWord& last = words.back();
   const double from = start + std::max(first.from, first.to - kLongestWord);
   const double to = start + std::min(last.to, last.from + kLongestWord);
-  segment.start = std::clamp(from, segment.start, segment.end - kTimestampStep);
-  segment.end = std::clamp(to, segment.start + kTimestampStep, segment.end);
+  segment.start = std::max(segment.start, std::min(from, segment.end - kTimestampStep));
+  segment.end = std::min(segment.end, std::max(to, segment.start + kTimestampStep));
 }
 
 std::vector<dsp::Span> spans_of(const std::vector<Segment>& segments) {
