@@ -161,7 +161,7 @@ void WindowedTranscript::take_text(nn::Context& ctx, const Part& part, Entry& en
       word.to += shift;
     }
     if (!policy_.needs_words()) aligned[i].clear();
-    const std::string_view before = i > 0 ? segments[i - 1].text : "";
+    const std::string_view before = i > 0 ? std::string_view(segments[i - 1].text) : "";
     const std::string_view invented =
         why_invented(segments[i], entry.source.speech, before, options_.no_speech_threshold);
     if (invented.empty()) {

@@ -56,16 +56,17 @@ struct Prompts : RandomModel {
 
 TEST_F(Prompts, AreCutToWhatTheModelWasTrainedWith) {
   std::string prompt = "all the words";
-  const int32_t before = load("english-128")->tokenizer.special().sot_prev;
+  const auto unlimited = load("english-128");
+  const int32_t before = unlimited->tokenizer.special().sot_prev;
   {
-    const DecodePolicy policy(*load("english-128"), {.prompt = prompt});
+    const DecodePolicy policy(*unlimited, {.prompt = prompt});
     EXPECT_EQ(prompt_of(policy.task(nullptr, policy.initial_prompt(), 0, 0)),
               std::vector<int32_t>{before} + policy.initial_prompt());
     EXPECT_TRUE(policy.notices().empty());
   }
   for (int i = 0; i < 100; ++i) prompt += " and the words";
   for (const int most : {-1, 20, 0}) {
-    const auto model = most < 0 ? load("english-128") : limited(most);
+    const auto model = most < 0 ? unlimited : limited(most);
     const DecodePolicy policy(*model, {.prompt = prompt});
     const std::vector<int32_t>& all = policy.initial_prompt();
     const int taken = most < 0 ? 223 : most;
