@@ -27,7 +27,7 @@ Isa requested_limit() {
 void limit_highway(Isa isa) {
   int64_t disabled = 0;
   if (isa < Isa::kAvx512) disabled |= HWY_AVX3 | HWY_AVX3_DL;
-  if (isa < Isa::kAvx2) disabled |= HWY_AVX2 | HWY_SSE4 | HWY_SSSE3;
+  if (isa < Isa::kAvx2) disabled |= HWY_AVX2;
   if (disabled != 0) hwy::DisableTargets(disabled);
 }
 

@@ -142,9 +142,9 @@ struct LinearCall {
                  work * rows > 8192);
   }
 
-  void few_float() const {
-    const int64_t row_block = 48;
-    share(row_block, [this](int64_t row, int64_t count, int64_t panel_begin, int64_t panel_end) {
+  void floats() const {
+    constexpr int64_t kRowBlock = 96;
+    share(kRowBlock, [this](int64_t row, int64_t count, int64_t panel_begin, int64_t panel_end) {
       if (weight.form_) {
         return kernels::multiply_rows(kernels::ExpandedRows{.x = x.row(row),
                                                             .x_stride = x.row_stride,
@@ -228,14 +228,14 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
   const LinearCall call{
       ctx, weight, x, out, options.activation, static_cast<bool>(options.residual)};
   switch (weight.compute()) {
-    case Compute::kF32Many:
     case Compute::kBF16Many:
       call.many();
       break;
+    case Compute::kF32Many:
     case Compute::kF32Few:
     case Compute::kBF16Few:
       assert(x.dtype == DType::kF32 && out.dtype == DType::kF32);
-      call.few_float();
+      call.floats();
       break;
     case Compute::kInt8:
     case Compute::kInt8Many:

@@ -17,12 +17,11 @@ namespace parley::nn::onednn {
 Isa limit_isa(Isa limit);
 std::string version();
 
-// A matrix [outputs, inputs] in the layout that oneDNN likes best for products with many rows.
+// A bf16 matrix [outputs, inputs] in the layout that oneDNN likes best for products with many rows.
 // Immutable.
 class Matrix {
  public:
-  // weights: f32, contiguous. compute: kF32 or kBF16.
-  Matrix(const Tensor& weights, DType compute);
+  explicit Matrix(const Tensor& weights);  // f32, contiguous
   ~Matrix();
   Matrix(Matrix&&) noexcept;
 
@@ -33,13 +32,13 @@ class Matrix {
   };
   // Rows are cut into slices that the context's team shares; within a slice oneDNN runs on one
   // thread, so that the result does not depend on the number of threads. out[r] = x[r] W^T + bias.
-  // x: [rows, inputs] of `compute`, any row stride; out: [rows, outputs], f32 or bf16.
+  // x: [rows, inputs], bf16, any row stride; out: [rows, outputs], f32 or bf16.
   void multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const;
   size_t bytes() const;
 
   struct Shapes {
     int64_t rows, inputs, outputs;
-    DType compute, out;
+    DType out;
   };
   // oneDNN's name of what would multiply a slice of `rows` rows; with "ref" in it, it is slow.
   static std::string implementation(const Shapes& shapes, const Options& options);

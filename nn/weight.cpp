@@ -34,7 +34,7 @@ std::string_view name_of(Precision precision) {
 std::string_view name_of(Compute compute) {
   switch (compute) {
     case Compute::kF32Many:
-      return "f32 oneDNN";
+      return "f32 many rows";
     case Compute::kBF16Many:
       return "bf16 oneDNN";
     case Compute::kF32Few:
@@ -194,10 +194,10 @@ Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team)
     pack_compressed(source, team);
   } else if (has_int8_rows()) {
     pack_int8(source, team);
-  } else if (compute == Compute::kF32Few || compute == Compute::kBF16Few) {
-    pack_float(source, team);
-  } else {
+  } else if (compute == Compute::kBF16Many) {
     pack_onednn(source, team);
+  } else {
+    pack_float(source, team);
   }
 }
 
@@ -215,8 +215,7 @@ void Weight::pack_onednn(const WeightSource& source, ThreadTeam& team) {
     }
   });
   matrix_ =
-      std::make_shared<onednn::Matrix>(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32),
-                                       compute_ == Compute::kF32Many ? DType::kF32 : DType::kBF16);
+      std::make_shared<onednn::Matrix>(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32));
 }
 
 void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {

@@ -34,9 +34,9 @@ enum class Rows { kMany, kFew };
 // How a product is computed and what its weights are stored as. Whatever the kind, activations come
 // in and go out as f32, except between products of kBF16Many, where they are bf16.
 enum class Compute {
-  kF32Many,   // oneDNN, f32
   kBF16Many,  // oneDNN, bf16 (AMX tiles where the CPU has them)
   kF32Few,    // our kernels, f32
+  kF32Many,   // the same for many rows: compressed weights become f32 when they are packed
   kBF16Few,   // our kernels, bf16 weights times f32
   kInt8,      // our kernels, int8 weights (a scale for each output) or compressed ones times
               // activations quantized to 8 bits row by row
@@ -100,7 +100,7 @@ class Weight {
   int64_t inputs_ = 0;
   Compute compute_ = Compute::kF32Few;
   Buffer bias_;                        // f32, padded to whole panels
-  Buffer panels_;                      // kF32Few, kBF16Few, kInt8 (nn/kernels.h)
+  Buffer panels_;                      // of all but kBF16Many (nn/kernels.h)
   Buffer scale_;                       // kInt8: f32, one for each output
   Buffer sum_;                         // kInt8: i32
   int32_t byte_limit_ = 255;           // of activations as bytes
@@ -108,7 +108,7 @@ class Weight {
   Buffer offset_;                      // parts (nn/kernels_compressed.h)
   Buffer palette_;
   Buffer exact_palette_;
-  std::shared_ptr<const onednn::Matrix> matrix_;  // kF32Many, kBF16Many
+  std::shared_ptr<const onednn::Matrix> matrix_;  // kBF16Many
 };
 
 }  // namespace parley::nn
