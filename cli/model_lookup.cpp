@@ -118,20 +118,24 @@ stage::ModelStore embedded_models() {
   return stage::ModelStore(embedded("registry.json").parent_path());
 }
 
-fs::path find_model(const std::string& name_or_folder, const std::string& kind,
-                    const std::string& embedded) {
+fs::path default_model(const std::string& kind, const std::string& embedded) {
   const fs::path folder = stage::ModelStore::default_folder();
   const stage::ModelStore store(folder);
+  const std::string best = folder.empty() ? "" : best_installed(store, kind);
+  if (best.empty()) return embedded_model(embedded);
+  store.mark_used(best);
+  return store.path(best);
+}
+
+fs::path find_model(const std::string& name_or_folder, const std::string& kind,
+                    const std::string& embedded) {
   if (name_or_folder.empty()) {
-    const std::string best = folder.empty() ? "" : best_installed(store, kind);
-    if (!best.empty()) {
-      store.mark_used(best);
-      return store.path(best);
-    }
-    fs::path found = embedded_model(embedded);
+    fs::path found = default_model(kind, embedded);
     if (found.empty()) throw Error("", "no model is installed", install_advice(""));
     return found;
   }
+  const fs::path folder = stage::ModelStore::default_folder();
+  const stage::ModelStore store(folder);
   std::error_code error;
   if (fs::exists(name_or_folder, error)) return name_or_folder;
   const bool is_name = name_or_folder.find('/') == std::string::npos && name_or_folder[0] != '.';

@@ -25,11 +25,15 @@ stage::ModelStore embedded_models();
 // What to do about a model that is not there: "install it: parley models pull whisper-tiny.en".
 std::string install_advice(const std::string& name);
 
-// The folder of a model of `kind` ("stt"). name_or_folder: a folder that exists, or the name of an
-// installed model, which is marked as used. Empty: of the installed models that can be opened the
-// one with most bytes of weights, else the one embedded with the programs, data/models/<embedded>
-// in the source tree or share/parley/models/<embedded> of the installation. Throws Error saying
-// what to do when there is none.
+// The folder of the model of `kind` ("stt") that is used when none is named: of the installed
+// models that can be opened the one with most bytes of weights, which is marked as used, else the
+// one embedded with the programs, data/models/<embedded> in the source tree or
+// share/parley/models/<embedded> of the installation. Empty when there is none.
+std::filesystem::path default_model(const std::string& kind, const std::string& embedded);
+
+// The folder of a model. name_or_folder: a folder that exists, or the name of an installed model,
+// which is marked as used. Empty: default_model(kind, embedded). Throws Error saying what to do
+// when there is none.
 std::filesystem::path find_model(const std::string& name_or_folder, const std::string& kind,
                                  const std::string& embedded);
 

@@ -165,8 +165,19 @@ std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arg
 
 void load_vad(TranscribeArguments& arguments) {
   if (!pipeline::wants_silero(arguments.options)) return;
-  arguments.options.silero =
-      load_model([] { return pipeline::load_vad_model(find_model("", "vad", kEmbeddedVad)); });
+  const std::filesystem::path folder = default_model("vad", kEmbeddedVad);
+  if (!folder.empty()) {
+    arguments.options.silero = load_model([&] { return pipeline::load_vad_model(folder); });
+    return;
+  }
+  const std::string missing =
+      std::string("the detector ") + kEmbeddedVad + " is not where the programs are, nor installed";
+  if (arguments.options.vad == pipeline::VadKind::kSilero)
+    load_model([&]() -> int { throw Error("--vad silero", missing, "use --vad webrtc"); });
+  if (!arguments.quiet)
+    std::fprintf(stderr,
+                 "transcribe: %s: speech is found by WebRTC's, which hears more noise as speech\n",
+                 missing.c_str());
 }
 
 int hear(TranscribeArguments& arguments) {

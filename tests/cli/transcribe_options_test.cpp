@@ -162,5 +162,22 @@ TEST(TranscribeOptions, AnEnglishOnlyModelKnowsNoOtherLanguage) {
   EXPECT_EQ(bench.run({"-l", "auto", clip}).code, 0);
 }
 
+TEST(TranscribeOptions, WithoutTheDetectorThatComesWithItWebrtcsIsTaken) {
+  const Bench bench;
+  const std::string clip = bench.clip("a.wav");
+  std::vector<std::string> command = transcribe_command(bench.with({"-l", "en", clip}));
+  const std::vector<std::string> empty_store = {"XDG_DATA_HOME=" + bench.path("data")};
+  const std::string alone = bench.path("transcribe");  // no data beside it
+  std::filesystem::copy_file(PARLEY_TRANSCRIBE, alone);
+  command.at(0) = alone;
+  const Outcome outcome = run_to_end(command, "", empty_store);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("WebRTC"), std::string::npos) << outcome.err;
+  command.insert(command.end(), {"--vad", "silero"});
+  const Outcome refused = run_to_end(command, "", empty_store);
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_NE(refused.err.find("--vad webrtc"), std::string::npos) << refused.err;
+}
+
 }  // namespace
 }  // namespace parley::test
