@@ -12,6 +12,7 @@
 #include "cli/validation_report.h"
 #include "cli/write_all.h"
 #include "pipeline/stage_runs.h"
+#include "pipeline/visit_options.h"
 
 namespace parley::cli {
 
@@ -235,7 +236,8 @@ CLI::App* add_validate(CLI::App& app, ValidateArguments& a) {
   command->add_option("-l,--language", a.language, "Of the transcripts")
       ->type_name("CODE")
       ->capture_default_str();
-  add_number(*command, "--beam", a.beam, 1, 64, "Beams of the decoder");
+  add_number(*command, "--beam", a.beam, pipeline::kBeams.least, pipeline::kBeams.most,
+             "Beams of the decoder");
   add_bound(*command, "--max-error", a.max_error, "Of any output of a stage, absolute");
   add_bound(*command, "--max-wer-delta", a.max_wer_delta,
             "Word error rate above the reference's, in points of a hundred");

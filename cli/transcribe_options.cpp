@@ -10,6 +10,7 @@
 #include "cli/option_values.h"
 #include "cli/program.h"
 #include "pipeline/live_session.h"
+#include "pipeline/visit_options.h"
 #include "text/languages.h"
 #include "text/utf8.h"
 
@@ -17,6 +18,9 @@ namespace parley::cli {
 
 namespace {
 
+using pipeline::OptionGroup;
+using pipeline::OptionInfo;
+using pipeline::Range;
 using pipeline::Strategy;
 using pipeline::Task;
 using pipeline::TranscribeOptions;
@@ -67,21 +71,6 @@ std::vector<const pipeline::Format*> read_formats(const std::string& list) {
   return formats;
 }
 
-std::vector<float> read_temperatures(const std::string& list) {
-  std::vector<float> temperatures;
-  for (const std::string& item : split(list)) {
-    const auto value = parse_number<float>(item);
-    if (!value || !(*value >= 0 && *value <= 2)) {
-      throw UsageError("--temperature: '" + item + "' is not a number from 0 to 2");
-    }
-    if (!temperatures.empty() && *value <= temperatures.back()) {
-      throw UsageError("--temperature: each must be above the one before");
-    }
-    temperatures.push_back(*value);
-  }
-  return temperatures;
-}
-
 double read_time(const std::string& name, const std::string& text) {
   const auto seconds = parse_time(text);
   if (!seconds) throw UsageError(name + ": '" + text + "' is not seconds or hh:mm:ss");
@@ -96,20 +85,98 @@ int read_count(const std::string& name, const std::string& text, int most, const
   return *value;
 }
 
+// The options of one group, out of the list that all interfaces share.
+class CommandLine {
+ public:
+  CommandLine(CLI::App& app, pipeline::OptionGroup group, TranscribeOptions& options)
+      : app_(app), group_(group), options_(options) {}
+
+  template <typename Number>
+  void operator()(const OptionInfo& info, Number& value, const Range<Number>& range) const {
+    if (info.group != group_) return;
+    add_number(app_, name_of(info), value, range.least, range.most, std::string(info.help),
+               value != range.off);
+  }
+  template <typename Number>
+  void operator()(const OptionInfo& info, std::vector<Number>& values,
+                  const Range<Number>& range) const {
+    if (info.group != group_) return;
+    add(info, "LIST", [&values, range, name = name_of(info)](const std::string& list) {
+      values.clear();
+      for (const std::string& item : split(list)) {
+        const auto value = parse_number<Number>(item);
+        refuse(!value || !range.holds(*value), name + ": '" + item + "' is not a number from " +
+                                                   shown(range.least) + " to " + shown(range.most));
+        refuse(!values.empty() && *value <= values.back(),
+               name + ": each must be above the one before");
+        values.push_back(*value);
+      }
+    });
+  }
+  template <typename Value, size_t kCount>
+  void operator()(const OptionInfo& info, Value& value,
+                  const std::array<pipeline::Choice<Value>, kCount>& choices) const {
+    if (info.group != group_) return;
+    std::vector<std::pair<std::string, Value>> named;
+    for (const auto& [name, each] : choices) named.emplace_back(name, each);
+    add_choice(app_, name_of(info), value, std::move(named), std::string(info.help));
+  }
+  void operator()(const OptionInfo& info, bool& value, pipeline::Flag) const {
+    if (info.group != group_) return;
+    const std::string name = name_of(info);
+    app_.add_flag(value ? name + ",!--no" + name.substr(1) : name, value, std::string(info.help));
+  }
+  void operator()(const OptionInfo& info, std::string& value, pipeline::Text) const {
+    if (info.group != group_) return;
+    add(info, "TEXT", [&value, name = name_of(info)](const std::string& text) {
+      refuse(!text::is_valid_utf8(text), name + " is not valid UTF-8");
+      value = text;
+    });
+  }
+  void operator()(const OptionInfo& info, std::vector<std::string>& values,
+                  pipeline::TextList) const {
+    if (info.group != group_) return;
+    add(info, "LIST", [&values, name = name_of(info)](const std::string& list) {
+      refuse(!text::is_valid_utf8(list), name + " is not valid UTF-8");
+      values = split(list);
+    });
+  }
+  // One of them, or several: read together.
+  void operator()(const OptionInfo& info, std::string&, pipeline::Languages) const {
+    if (info.group != group_) return;
+    add(info, "LIST",
+        [&options = options_](const std::string& list) { read_languages(list, options); });
+  }
+  void operator()(const OptionInfo&, std::vector<std::string>&, pipeline::Languages) const {}
+
+ private:
+  static std::string name_of(const OptionInfo& info) {
+    std::string name = "--" + std::string(info.name);
+    std::replace(name.begin(), name.end(), '_', '-');
+    return name == "--language" ? "-l," + name : name;
+  }
+  template <typename Read>
+  void add(const OptionInfo& info, const char* type, const Read& read) const {
+    add_text(app_, name_of(info), type, read, std::string(info.help));
+  }
+
+  CLI::App& app_;
+  pipeline::OptionGroup group_;
+  TranscribeOptions& options_;
+};
+
+void add_shared(CLI::App& app, pipeline::OptionGroup group, TranscribeArguments& a) {
+  pipeline::visit_options(a.options, CommandLine(app, group, a.options));
+}
+
 void add_input_options(CLI::App& app, TranscribeArguments& a) {
   app.add_option("INPUT", a.inputs, "Audio or video files, folders, or -: standard input")
       ->type_name("");
   app.option_defaults()->group("Model");
   app.add_option("-m,--model", a.model, "Installed model or model folder  [the best installed]")
       ->type_name("NAME|DIR");
-  add_text(
-      app, "-l,--language", "LIST",
-      [&](const std::string& text) { read_languages(text, a.options); },
-      "Spoken language, several to choose from, or auto");
+  add_shared(app, OptionGroup::kModel, a);
   app.add_flag("--list-languages", a.list_languages, "Show language codes and exit");
-  add_choice<Task>(app, "--task", a.options.task,
-                   {{"transcribe", Task::kTranscribe}, {"translate", Task::kTranslate}},
-                   "Or into English");
 }
 
 void add_output_options(CLI::App& app, TranscribeArguments& a) {
@@ -120,8 +187,7 @@ void add_output_options(CLI::App& app, TranscribeArguments& a) {
   app.add_option("-o,--output", a.output,
                  "Folder for a file per input and format  [standard output]")
       ->type_name("DIR");
-  app.add_flag("--word-timestamps", a.options.word_timestamps,
-               "Times of words: in json, highlighted in srt, vtt");
+  add_shared(app, OptionGroup::kOutput, a);
   pipeline::SubtitleRules& rules = a.subtitles;
   add_number(app, "--max-line-width", rules.max_line_width, 1, 10000,
              "Break subtitle lines at N characters", false);
@@ -136,17 +202,7 @@ void add_output_options(CLI::App& app, TranscribeArguments& a) {
 
 void add_audio_options(CLI::App& app, TranscribeArguments& a) {
   app.option_defaults()->group("Audio");
-  add_choice<Strategy>(app, "--strategy", a.options.strategy,
-                       {{"windows", Strategy::kWindows}, {"sequential", Strategy::kSequential}},
-                       "Cut at silences, or as published");
-  add_choice<VadKind>(app, "--vad", a.options.vad,
-                      {{"auto", VadKind::kAuto},
-                       {"silero", VadKind::kSilero},
-                       {"webrtc", VadKind::kWebrtc},
-                       {"off", VadKind::kOff}},
-                      "Finds speech; auto: silero; sequential: off");
-  add_number(app, "--endpoint-silence", a.options.endpoint_silence, 0.1, 3600.0,
-             "Seconds that end a window");
+  add_shared(app, OptionGroup::kAudio, a);
   add_text(
       app, "--offset", "T",
       [&](const std::string& text) { a.offset = read_time("--offset", text); },
@@ -195,49 +251,13 @@ void add_audio_options(CLI::App& app, TranscribeArguments& a) {
 
 void add_decoding_options(CLI::App& app, TranscribeArguments& a) {
   app.option_defaults()->group("Decoding");
-  TranscribeOptions& o = a.options;
-  add_number(app, "--beam", o.beam, 1, 32, "Beams at temperature 0; 1: greedy");
-  add_number(app, "--best-of", o.best_of, 1, 32, "Samples above temperature 0");
-  add_number(app, "--patience", o.patience, 0.1f, 100.0f, "Beams that must end, in beams");
-  add_number(app, "--length-penalty", o.length_penalty, 0.0f, 1.0f,
-             "Alpha of the ranking  [by mean log-probability]", false);
-  add_text(
-      app, "--temperature", "LIST",
-      [&](const std::string& text) { o.temperatures = read_temperatures(text); },
-      "Tried until the thresholds hold  [0,0.2,0.4,0.6,0.8,1]");
-  add_number<uint64_t>(app, "--seed", o.seed, 0, UINT64_MAX, "Of the samples");
-  add_text(
-      app, "--prompt", "TEXT",
-      [&](const std::string& text) {
-        if (!text::is_valid_utf8(text)) throw UsageError("--prompt is not valid UTF-8");
-        o.prompt = text;
-      },
-      "Taken for what was said before");
-  add_text(
-      app, "--hotwords", "LIST",
-      [&](const std::string& text) {
-        if (!text::is_valid_utf8(text)) throw UsageError("--hotwords is not valid UTF-8");
-        o.hotwords = split(text);
-      },
-      "Words and phrases that are likelier than usual");
-  add_number(app, "--hotword-boost", o.hotword_boost, 0.0f, 20.0f,
-             "Log-probability for each token of them");
-  app.add_flag("--condition-on-previous-text,!--no-condition-on-previous-text",
-               o.condition_on_previous_text, "For sequential, where --no-... ends it  [on]");
-  add_number(app, "--no-speech-threshold", o.no_speech_threshold, 0.0f, 1.0f,
-             "Silence above this, if also below the next");
-  add_number(app, "--logprob-threshold", o.logprob_threshold, -1000.0f, 0.0f,
-             "Mean log-probability to reach");
-  add_number(app, "--hallucination-silence-threshold", o.hallucination_silence_threshold, 0.0, 60.0,
-             "Drop unlikely words in silence of S seconds  [off]", false);
-  add_number(app, "--compression-ratio-threshold", o.compression_ratio_threshold, 0.0f, 1000.0f,
-             "Repetition above this fails");
+  add_shared(app, OptionGroup::kDecoding, a);
 }
 
 void add_machine_options(CLI::App& app, TranscribeArguments& a) {
   app.option_defaults()->group("Machine");
   add_machine(app, a.precision, a.threads);
-  add_number(app, "--batch", a.options.batch, 1, 256, "Windows decoded together (windows)");
+  add_shared(app, OptionGroup::kMachine, a);
   app.add_option("--timings", a.timings, "Write times as JSON; -: standard output")
       ->type_name("FILE");
   app.add_flag("--quiet", a.quiet, "No progress bar, no notices");

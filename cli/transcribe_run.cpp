@@ -12,6 +12,7 @@
 #include "cli/run_facts.h"
 #include "cli/write_all.h"
 #include "nn/isa.h"
+#include "pipeline/visit_options.h"
 
 namespace parley::cli {
 
@@ -19,42 +20,40 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Options by their names, as values that stay what they are when the code is reordered.
+struct Written {
+  Json& json;
+
+  template <typename Value, typename Kind>
+  void operator()(const pipeline::OptionInfo& info, const Value& value, const Kind&) const {
+    if (info.written) json[std::string(info.name)] = value;
+  }
+  template <typename Value, size_t kCount>
+  void operator()(const pipeline::OptionInfo& info, Value value,
+                  const std::array<pipeline::Choice<Value>, kCount>& choices) const {
+    for (const auto& [name, each] : choices) {
+      if (each == value) json[std::string(info.name)] = name;
+    }
+  }
+};
+
 // Everything besides the input that decides what is written. Threads and batch do not.
 std::string recipe(const TranscribeArguments& a, const pipeline::SpeechModel& model) {
-  const pipeline::TranscribeOptions& o = a.options;
-  return Json{{"model", model.files.digest()},
-              {"name", model.files.name()},
-              {"precision", nn::name_of(a.precision)},
-              {"strategy", static_cast<int>(o.strategy)},
-              {"vad", static_cast<int>(pipeline::voice_detector(o))},
-              {"endpoint_silence", o.endpoint_silence},
-              {"language", o.language},
-              {"languages", o.languages},
-              {"task", static_cast<int>(o.task)},
-              {"beam", o.beam},
-              {"best_of", o.best_of},
-              {"patience", o.patience},
-              {"length_penalty", o.length_penalty},
-              {"temperatures", o.temperatures},
-              {"seed", o.seed},
-              {"prompt", o.prompt},
-              {"hotwords", o.hotwords},
-              {"hotword_boost", o.hotword_boost},
-              {"condition_on_previous_text", o.condition_on_previous_text},
-              {"no_speech_threshold", o.no_speech_threshold},
-              {"logprob_threshold", o.logprob_threshold},
-              {"compression_ratio_threshold", o.compression_ratio_threshold},
-              {"offset", a.offset},
-              {"duration", a.duration},
-              {"channel", a.audio.channel.value_or(0)},
-              {"track", a.audio.track.value_or(0)},
-              {"word_timestamps", o.word_timestamps},
-              {"hallucination_silence_threshold", o.hallucination_silence_threshold},
-              {"max_line_width", a.subtitles.max_line_width},
-              {"max_line_count", a.subtitles.max_line_count},
-              {"min_cue", a.subtitles.min_cue},
-              {"max_cue", a.subtitles.max_cue}}
-      .dump();
+  Json json = {{"model", model.files.digest()},
+               {"name", model.files.name()},
+               {"precision", nn::name_of(a.precision)},
+               {"offset", a.offset},
+               {"duration", a.duration},
+               {"channel", a.audio.channel.value_or(0)},
+               {"track", a.audio.track.value_or(0)},
+               {"max_line_width", a.subtitles.max_line_width},
+               {"max_line_count", a.subtitles.max_line_count},
+               {"min_cue", a.subtitles.min_cue},
+               {"max_cue", a.subtitles.max_cue}};
+  pipeline::TranscribeOptions options = a.options;
+  options.vad = pipeline::voice_detector(options);
+  pipeline::visit_options(options, Written{json});
+  return json.dump();
 }
 
 // The reader began at `offset`; results tell times of the file.

@@ -113,6 +113,7 @@ void layer_norm_row(const float* x, int64_t size, const float* weight, const flo
 float exp_row(float* x, int64_t count, int64_t padded, float scale);
 // The same with the result stored as bf16.
 float exp_row_bf16(const float* x, int64_t count, int64_t padded, float scale, uint16_t* out);
+void add_row(const float* x, int64_t count, float* sum);  // sum += x
 void scale_row(float* x, int64_t count, float factor);
 
 // Largest value, its index (the first of equals), and log(sum(exp(x))). All of x[0, count) may be

@@ -134,6 +134,14 @@ void scale_values(float* x, int64_t count, float factor) {
   for (; i < count; ++i) x[i] *= factor;
 }
 
+void add_values(const float* x, int64_t count, float* sum) {
+  const F32 d;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    hn::StoreU(hn::Add(hn::LoadU(d, sum + i), hn::LoadU(d, x + i)), d, sum + i);
+  for (; i < count; ++i) sum[i] += x[i];
+}
+
 Peak find_peak(const float* x, int64_t count) {
   const float maximum = maximum_of(x, count);
   const int64_t index = std::find(x, x + count, maximum) - x;
@@ -186,6 +194,7 @@ HWY_EXPORT(layer_norm);
 HWY_EXPORT(exp_in_place);
 HWY_EXPORT(exp_to_bf16);
 HWY_EXPORT(scale_values);
+HWY_EXPORT(add_values);
 HWY_EXPORT(find_peak);
 HWY_EXPORT(maximum_of);
 HWY_EXPORT(to_bf16);
@@ -204,6 +213,9 @@ float exp_row_bf16(const float* x, int64_t count, int64_t padded, float scale, u
 }
 void scale_row(float* x, int64_t count, float factor) {
   HWY_DYNAMIC_DISPATCH(scale_values)(x, count, factor);
+}
+void add_row(const float* x, int64_t count, float* sum) {
+  HWY_DYNAMIC_DISPATCH(add_values)(x, count, sum);
 }
 Peak peak(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(find_peak)(x, count); }
 float maximum(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(maximum_of)(x, count); }

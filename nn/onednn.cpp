@@ -97,6 +97,14 @@ std::string version() {
          std::to_string(version->patch);
 }
 
+namespace {
+
+// Without AMX oneDNN has no optimized product with a sum after another operation: such a sum is
+// ours, from the results of a slice.
+bool sums_apart(const Matrix::Options& options) { return options.gelu && options.accumulate; }
+
+}  // namespace
+
 struct Matrix::Impl {
   int64_t outputs;
   int64_t inputs;
@@ -111,7 +119,7 @@ struct Matrix::Impl {
     dnnl::primitive_attr attr = user_scratchpad();
     dnnl::post_ops post;
     if (options.gelu) post.append_eltwise(1.f, dnnl::algorithm::eltwise_gelu_erf, 0.f, 0.f);
-    if (options.accumulate) post.append_sum();
+    if (options.accumulate && !sums_apart(options)) post.append_sum();
     attr.set_post_ops(post);
     if (options.bias == nullptr) return {{x, weights, y}, attr, engine()};
     return {{x, weights, Desc({1, outputs}, Type::f32, Tag::ab), y}, attr, engine()};
@@ -144,9 +152,11 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
   const SingleThreaded alone;
   const int64_t rows = x.rows();
   const int64_t slices = (rows + kSlice - 1) / kSlice;
+  const bool apart = sums_apart(options);
+  const int64_t out_stride = apart ? impl_->outputs : out.row_stride;
   const auto describe = [&](int64_t count) {
     return impl_->describe(count, x.row_stride, impl_->packed, options, type_of(out.dtype),
-                           out.row_stride);
+                           out_stride);
   };
   const auto whole = describe(std::min(kSlice, rows));
   const auto last = describe(rows - (slices - 1) * kSlice);
@@ -155,13 +165,15 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
   const auto scratch_size = static_cast<int64_t>(
       std::max(whole.scratchpad_desc().get_size(), last.scratchpad_desc().get_size()));
   const Tensor scratch = ctx.allocate({ctx.threads(), (scratch_size + 63) / 64 * 64}, DType::kU8);
+  const Tensor results = ctx.allocate({apart ? ctx.threads() : 0, kSlice * impl_->outputs});
   ctx.parallel(slices, [&](int64_t slice, int thread) {
     const auto& desc = slice + 1 == slices ? last : whole;
     const int64_t row = slice * kSlice;
+    void* target = apart ? static_cast<void*>(results.row(thread)) : row_of(out, row);
     std::unordered_map<int, dnnl::memory> args{
         {DNNL_ARG_SRC, memory(desc.src_desc(), row_of(x, row))},
         {DNNL_ARG_WEIGHTS, memory(impl_->packed, impl_->data.data())},
-        {DNNL_ARG_DST, memory(desc.dst_desc(), row_of(out, row))},
+        {DNNL_ARG_DST, memory(desc.dst_desc(), target)},
         {DNNL_ARG_SCRATCHPAD,
          memory(desc.scratchpad_desc(), scratch.as<uint8_t>() + thread * scratch.cols())}};
     if (options.bias != nullptr)
@@ -169,6 +181,9 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
     dnnl::stream stream(engine());
     (slice + 1 == slices ? last_product : whole_product).execute(stream, args);
     stream.wait();
+    if (!apart) return;
+    for (int64_t r = 0; r < desc.dst_desc().dims()[0]; ++r)
+      kernels::add_row(results.row(thread) + r * impl_->outputs, impl_->outputs, out.row(row + r));
   });
 }
 

@@ -11,7 +11,8 @@
 #include "decoder/word_alignment.h"
 #include "pipeline/language_detection.h"
 #include "pipeline/speech_model.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/transcribe_options.h"
+#include "pipeline/transcript.h"
 
 namespace parley::pipeline {
 

@@ -11,6 +11,7 @@
 #include "decoder/mel_decoder.h"
 #include "decoder/postnet.h"
 #include "decoder/token_decoder.h"
+#include "dsp/audio_reader.h"
 #include "dsp/silero_vad.h"
 #include "encoder/speech_encoder.h"
 #include "encoder/text_encoder.h"

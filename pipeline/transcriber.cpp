@@ -1,6 +1,5 @@
 #include "pipeline/transcriber.h"
 
-#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -8,21 +7,6 @@
 #include "pipeline/strategies.h"
 
 namespace parley::pipeline {
-
-void check_options(const TranscribeOptions& options) {
-  const auto require = [](bool good, const char* option, const char* range) {
-    if (!good) throw Error(option, std::string("must be ") + range);
-  };
-  require(options.beam >= 1 && options.beam <= 64, "beam", "between 1 and 64");
-  require(options.best_of >= 1 && options.best_of <= 64, "best-of", "between 1 and 64");
-  require(options.batch >= 1 && options.batch <= 64, "batch", "between 1 and 64");
-  require(std::isfinite(options.patience) && options.patience > 0, "patience", "above 0");
-  require(options.endpoint_silence > 0, "endpoint-silence", "above 0");
-  require(std::isfinite(options.hotword_boost) && options.hotword_boost >= 0, "hotword-boost",
-          "0 or above");
-  for (const float t : options.temperatures)
-    require(std::isfinite(t) && t >= 0, "temperature", "0 or above");
-}
 
 Transcriber::Transcriber(std::shared_ptr<const SpeechModel> model, int threads)
     : model_(std::move(model)), ctx_({.threads = threads}) {}

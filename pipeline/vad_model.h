@@ -6,7 +6,7 @@
 
 #include "dsp/silero_vad.h"
 #include "dsp/speech_segmenter.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/transcribe_options.h"
 
 namespace parley::pipeline {
 

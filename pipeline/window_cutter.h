@@ -9,7 +9,7 @@
 #include "dsp/log_mel.h"
 #include "dsp/sample_store.h"
 #include "dsp/speech_segmenter.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/transcribe_options.h"
 
 namespace parley::pipeline {
 

@@ -10,7 +10,7 @@
 #include "dsp/audio_reader.h"
 #include "dsp/log_mel.h"
 #include "pipeline/bounded_queue.h"
-#include "pipeline/transcriber.h"
+#include "pipeline/transcribe_options.h"
 #include "pipeline/window_cutter.h"
 
 namespace parley::pipeline {

@@ -82,7 +82,9 @@ ModelManifest convert_into(const fs::path& source, const FolderWriter& folder,
 
 void add_vocoder(ModelManifest& model, const FolderWriter& folder, const ConvertOptions& options) {
   if (fs::exists(options.vocoder / "model.json")) {
-    copy_stage(Model::open(options.vocoder), kVocoder, folder);
+    const Model source = Model::open(options.vocoder);
+    mel_contract(source.stage(kVocoder));  // refused under the name that its owner knows
+    copy_stage(source, kVocoder, folder);
   } else if (is_hifigan(options.vocoder)) {
     convert_hifigan(options.vocoder, folder, options);
   } else {
@@ -103,12 +105,7 @@ void add_voices(ModelManifest& model, const FolderWriter& folder, const ConvertO
 void check_parts(const fs::path& folder, const fs::path& vocoder) {
   const Model model = Model::open(folder);
   if (!model.has_stage(kVocoder) || !model.has_stage(kMelDecoder)) return;
-  try {
-    require_same_mel(model.stage(kMelDecoder), model.stage(kVocoder));
-  } catch (const Error& error) {
-    const std::string what = error.what();
-    throw Error(vocoder.string(), what.substr(what.find("does not fit")));
-  }
+  require_same_mel(model.stage(kMelDecoder), model.stage(kVocoder), vocoder.string());
 }
 
 }  // namespace

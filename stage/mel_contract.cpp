@@ -65,7 +65,7 @@ MelContract mel_contract(const Stage& stage) {
   return parse_mel_contract(mel.json(), mel.where());
 }
 
-void require_same_mel(const Stage& maker, const Stage& taker) {
+void require_same_mel(const Stage& maker, const Stage& taker, const std::string& where) {
   const MelContract made = mel_contract(maker);
   const MelContract taken = mel_contract(taker);
   if (made == taken) return;
@@ -73,7 +73,7 @@ void require_same_mel(const Stage& maker, const Stage& taker) {
   const nlohmann::json b = to_json(taken);
   for (const auto& [field, value] : a.items()) {
     if (value == b.at(field)) continue;
-    throw Error(taker.where(),
+    throw Error(where.empty() ? taker.where() : where,
                 "does not fit the stage '" + maker.name() + "': " + field + " of its mel is " +
                     b.at(field).dump() + ", there " + value.dump(),
                 "use a vocoder that was trained on the same mel");

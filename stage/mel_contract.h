@@ -38,7 +38,7 @@ MelContract parse_mel_contract(const nlohmann::json& mel, const std::string& whe
 MelContract mel_contract(const Stage& stage);
 
 // Throws Error naming both stages and the first thing they disagree about unless their contracts
-// are the same.
-void require_same_mel(const Stage& maker, const Stage& taker);
+// are the same. where: what the message calls the taker; empty: its folder.
+void require_same_mel(const Stage& maker, const Stage& taker, const std::string& where = "");
 
 }  // namespace parley::stage

@@ -87,6 +87,7 @@ TEST(TranscribeOptions, ValuesAreChecked) {
       {"--precision", "f64"},
       {"--threads", "0"},
       {"--batch", "0"},
+      {"--batch", "65"},
       {"--offset", "-1"},
       {"--offset", "1:2:3:4"},
       {"--offset", "1:75"},

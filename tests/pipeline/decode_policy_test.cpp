@@ -99,7 +99,7 @@ TEST_F(Prompts, NoticesReachTheTranscriptAndAModelWithoutIsNotConditioned) {
                                      .temperatures = {0},
                                      .prompt = prompt,
                                      .condition_on_previous_text = condition,
-                                     .no_speech_threshold = 2});
+                                     .no_speech_threshold = 1});
     };
     const Transcript plain = run("", false);
     const Transcript prompted = run("some words before", true);

@@ -70,7 +70,7 @@ class PilotReference : public test::Pilot {
         .vad = VadKind::kOff,
         .beam = 1,
         .temperatures = {0},
-        .no_speech_threshold = 2,  // the reference decodes whatever it hears
+        .no_speech_threshold = 1,  // the reference decodes whatever it hears
         .timestamps = false};
     std::vector<std::string> out;
     for (const Utterance& utterance : utterances_) {

@@ -17,7 +17,7 @@ namespace {
 using test::RandomModel;
 
 const TranscribeOptions kGreedy = {
-    .language = "en", .beam = 1, .temperatures = {0}, .no_speech_threshold = 2};
+    .language = "en", .beam = 1, .temperatures = {0}, .no_speech_threshold = 1};
 
 TEST_F(RandomModel, EveryStageLooksAtTheStopToken) {
   const auto model = load("english-128");

@@ -30,7 +30,7 @@ TEST_F(RandomModel, SegmentsAreOrderedAndInsideTheFile) {
          .language = "en",
          .beam = 1,
          .temperatures = {0},
-         .no_speech_threshold = 2},
+         .no_speech_threshold = 1},
         {.segment = [&](const Segment& segment) { delivered.push_back(segment); }});
     ASSERT_FALSE(transcript.segments.empty());
     ASSERT_EQ(delivered.size(), transcript.segments.size());
@@ -116,7 +116,7 @@ TEST_F(RandomModel, AnInputThatFailsEndsAlone) {
          .language = "en",
          .beam = 1,
          .temperatures = {0},
-         .no_speech_threshold = 2});
+         .no_speech_threshold = 1});
     EXPECT_EQ(order, "done failed done ");
   }
 }
@@ -164,7 +164,7 @@ TEST_F(RandomModel, StopsSoonAfterItIsAsked) {
                                          .language = "en",
                                          .beam = 1,
                                          .temperatures = {0},
-                                         .no_speech_threshold = 2,
+                                         .no_speech_threshold = 1,
                                          .batch = 1},
                                         {.segment =
                                              [&](const Segment&) {
@@ -185,7 +185,7 @@ TEST_F(RandomModel, AnErrorWhileReadingReachesTheCaller) {
                                        .language = "en",
                                        .beam = 1,
                                        .temperatures = {0},
-                                       .no_speech_threshold = 2},
+                                       .no_speech_threshold = 1},
                                       {.progress = [](double) { throw Failure(); }}),
                Failure);
   EXPECT_NO_THROW(transcriber.transcribe(dsp::AudioReader::open(clips()),
@@ -200,7 +200,7 @@ TEST_F(RandomModel, OnlyWindowsThatFailAreDecodedAgain) {
                                .beam = 1,
                                .best_of = 1,
                                .temperatures = {0},
-                               .no_speech_threshold = 2,
+                               .no_speech_threshold = 1,
                                .logprob_threshold = -1000,
                                .compression_ratio_threshold = 1000};
   // The segments of each window; those of a window that had to be heard again in parts are of

@@ -16,7 +16,7 @@ TranscribeOptions with_words(Strategy strategy) {
           .language = "en",
           .beam = 1,
           .temperatures = {0},
-          .no_speech_threshold = 2,
+          .no_speech_threshold = 1,
           .word_timestamps = true};
 }
 

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "stage/convert.h"
 #include "tests/support.h"
 
 namespace parley::stage {
@@ -102,6 +103,23 @@ TEST(MelContract, AnyDifferenceIsNamedWithBothStages) {
          {field, std::string("mel_decoder"), std::string("vocoder"), value.dump()}) {
       EXPECT_NE(message.find(part), std::string::npos) << message;
     }
+  }
+}
+
+TEST(MelContract, ConvertNamesTheVocoderThatItCannotUse) {
+  const test::TemporaryFolder folder;
+  const json mel = to_json(MelContract{});
+  model_of(folder.path() / "voice", mel, mel);
+  json other = mel;
+  other["f_max"] = 8000;
+  model_of(folder.path() / "other", mel, other);
+  model_of(folder.path() / "broken", mel, "mel");
+  for (const auto& [name, problem] : {std::pair{"other", "does not fit"}, {"broken", "'mel'"}}) {
+    const auto vocoder = folder.path() / name;
+    const std::string message = test::error_of(
+        [&] { convert(folder.path() / "voice", folder.path() / "out", {.vocoder = vocoder}); });
+    EXPECT_NE(message.find(problem), std::string::npos) << message;
+    EXPECT_EQ(message.rfind(vocoder.string(), 0), 0u) << message;
   }
 }
 
