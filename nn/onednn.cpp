@@ -127,26 +127,46 @@ struct Matrix::Impl {
   }
 };
 
-Matrix::Matrix(const Tensor& weights, DType compute)
-    : impl_(std::make_unique<Impl>(
-          Impl{weights.shape[0], weights.shape[1], type_of(compute), {}, {}})) {
+namespace {
+
+Desc best_layout(const auto& matrix) {
+  const Desc any({matrix.inputs, matrix.outputs}, matrix.compute, Tag::any);
+  return matrix.describe(kSlice, matrix.inputs, any, {}, matrix.compute, matrix.outputs)
+      .weights_desc();
+}
+
+}  // namespace
+
+Matrix::Layout Matrix::layout(int64_t outputs, int64_t inputs, DType compute) {
   const SingleThreaded alone;
-  const Desc any({impl_->inputs, impl_->outputs}, impl_->compute, Tag::any);
-  impl_->packed = impl_->describe(kSlice, impl_->inputs, any, {}, impl_->compute, impl_->outputs)
-                      .weights_desc();
-  impl_->data = Buffer::uninitialized(impl_->packed.get_size());
+  const Desc desc = best_layout(Impl{outputs, inputs, type_of(compute), {}, {}});
+  // FNV-1a of what oneDNN calls opaque
+  uint64_t hash = 14695981039346656037U;
+  const std::string_view bytes(reinterpret_cast<const char*>(&desc.data), sizeof desc.data);
+  for (const char byte : bytes) hash = (hash ^ static_cast<uint8_t>(byte)) * 1099511628211U;
+  return {desc.get_size(), std::to_string(hash)};
+}
+
+void Matrix::pack(const Tensor& weights, DType compute, const Buffer& packed) {
+  const SingleThreaded alone;
+  const Impl matrix{weights.shape[0], weights.shape[1], type_of(compute), {}, {}};
   dnnl::memory source = memory(
-      Desc({impl_->inputs, impl_->outputs}, Type::f32, {1, weights.row_stride}), weights.data);
-  dnnl::memory target = memory(impl_->packed, impl_->data.data());
+      Desc({matrix.inputs, matrix.outputs}, Type::f32, {1, weights.row_stride}), weights.data);
+  dnnl::memory target = memory(best_layout(matrix), packed.data());
   dnnl::stream stream(engine());
   dnnl::reorder(source, target).execute(stream, source, target);
   stream.wait();
 }
 
+Matrix::Matrix(int64_t outputs, int64_t inputs, DType compute, Buffer packed)
+    : impl_(
+          std::make_unique<Impl>(Impl{outputs, inputs, type_of(compute), {}, std::move(packed)})) {
+  const SingleThreaded alone;
+  impl_->packed = best_layout(*impl_);
+}
+
 Matrix::~Matrix() = default;
 Matrix::Matrix(Matrix&&) noexcept = default;
-
-size_t Matrix::bytes() const { return impl_->data.size(); }
 
 void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
                       const Tensor& out) const {
@@ -192,12 +212,9 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
 
 std::string Matrix::implementation(const Shapes& shapes, const Options& options) {
   const Impl matrix{shapes.outputs, shapes.inputs, type_of(shapes.compute), {}, {}};
-  const Desc any({shapes.inputs, shapes.outputs}, matrix.compute, Tag::any);
-  const Desc packed =
-      matrix.describe(kSlice, shapes.inputs, any, {}, matrix.compute, shapes.outputs)
-          .weights_desc();
   return matrix
-      .describe(shapes.rows, shapes.inputs, packed, options, type_of(shapes.out), shapes.outputs)
+      .describe(shapes.rows, shapes.inputs, best_layout(matrix), options, type_of(shapes.out),
+                shapes.outputs)
       .impl_info_str();
 }
 

@@ -21,8 +21,16 @@ std::string version();
 // Immutable.
 class Matrix {
  public:
-  // weights: f32, contiguous. compute: kF32 or kBF16.
-  Matrix(const Tensor& weights, DType compute);
+  // The layout, which the shape, oneDNN and the processor decide.
+  struct Layout {
+    size_t bytes;
+    std::string name;  // equal for equal layouts
+  };
+  static Layout layout(int64_t outputs, int64_t inputs, DType compute);
+  // weights: f32 [outputs, inputs]. compute: kF32 or kBF16. packed: of layout().bytes.
+  static void pack(const Tensor& weights, DType compute, const Buffer& packed);
+
+  Matrix(int64_t outputs, int64_t inputs, DType compute, Buffer packed);
   ~Matrix();
   Matrix(Matrix&&) noexcept;
 
@@ -35,7 +43,6 @@ class Matrix {
   // thread, so that the result does not depend on the number of threads. out[r] = x[r] W^T + bias.
   // x: [rows, inputs] of `compute`, any row stride; out: [rows, outputs], f32 or bf16.
   void multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const;
-  size_t bytes() const;
 
   struct Shapes {
     int64_t rows, inputs, outputs;
