@@ -11,6 +11,7 @@
 #include "nn/isa.h"
 #include "nn/weight.h"
 #include "stage/inspect.h"
+#include "stage/packed_cache.h"
 
 namespace parley::cli {
 
@@ -39,6 +40,15 @@ void print_kernels() {
   kernel("", "decoder's rows and vocabulary", nn::name_of(few), nn::isa_of(few));
 }
 
+std::string describe_cache() {
+  const auto cache = stage::PackedCache::for_user();
+  if (!cache) return "off: weights are packed at every start";
+  const std::string refusal = cache->refusal();
+  const std::string where = cache->folder().string();
+  if (!refusal.empty()) return where + ", not used: it " + refusal;
+  return stage::human_bytes(cache->bytes()) + " of packed weights in " + where;
+}
+
 }  // namespace
 
 int run_doctor() {
@@ -52,6 +62,7 @@ int run_doctor() {
   for (const stage::InstalledModel& model : store.list())
     line("", model.name + ", " + stage::human_bytes(model.bytes));
   for (const std::string& name : embedded_models().names()) line("", name + ", comes with Parley");
+  line("cache", describe_cache());
   return kAllGood;
 }
 

@@ -36,9 +36,12 @@ struct Profile {
 
 Profile profile_speech(const std::filesystem::path& folder, const ProfileArguments& a,
                        const std::stop_token& stop) {
-  pipeline::Transcriber transcriber(
-      load_model([&] { return pipeline::SpeechModel::load(folder, a.precision, a.threads); }),
-      a.threads);
+  pipeline::Transcriber transcriber(load_model([&] {
+                                      return pipeline::SpeechModel::load(
+                                          folder, a.precision, a.threads,
+                                          stage::PackedCache::for_user());
+                                    }),
+                                    a.threads);
   pipeline::TranscribeOptions options{.beam = a.beam};
   dsp::AudioReader beginning = dsp::AudioReader::open(a.input);
   beginning.limit(0, kWarmUp);

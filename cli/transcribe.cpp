@@ -157,7 +157,8 @@ std::shared_ptr<const pipeline::SpeechModel> load(const TranscribeArguments& arg
                                   " is small; for more than simple sentences, install another: "
                                   "parley models pull whisper-base.en");
     }
-    return pipeline::SpeechModel::load(folder, arguments.precision, arguments.threads);
+    return pipeline::SpeechModel::load(folder, arguments.precision, arguments.threads,
+                                       stage::PackedCache::for_user());
   });
   check_language(arguments, *model);
   return model;

@@ -18,7 +18,12 @@ using nn::Activation;
 using nn::DType;
 using nn::Tensor;
 
-TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
+namespace {
+constexpr size_t kLargeTable = size_t{32} << 20;
+}  // namespace
+
+TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision,
+                           const nn::Packing& packing)
     : name_(stage.name()),
       vocab_size_(stage.config_int("vocab_size", 1, 1 << 22)),
       d_model_(stage.config_int("d_model", 1, 16384)) {
@@ -39,7 +44,8 @@ TokenDecoder::TokenDecoder(const stage::Stage& stage, nn::Precision precision, n
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("decoder_ffn_dim", 1, 65536);
 
-  const stage::LayerReader read(stage, team);
+  const stage::LayerReader read(stage, packing);
+  weights_ = &stage.weights();
   token_embedding_ = read.matrix("embed_tokens.weight", {vocab_size_, d});
   position_embedding_ = read.f32("embed_positions.weight", {cache_.max_positions, d});
   for (int64_t i = 0; i < layers; ++i) {
@@ -146,6 +152,8 @@ Tensor TokenDecoder::embed(nn::Context& ctx, std::span<const Row> rows,
     const float* position = position_embedding_.as<float>() + placement.positions[i] * d_model_;
     for (int64_t k = 0; k < d_model_; ++k) out[k] += position[k];
   }
+  // Each row brings the 64 KB around it into memory, and in the end the whole table.
+  if (token_embedding_.data.bytes() >= kLargeTable) weights_->release(token_embedding_);
   return x;
 }
 

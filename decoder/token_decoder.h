@@ -42,7 +42,7 @@ class TokenDecoder {
   // Packs the weights of a stage of kind "whisper_decoder" for this CPU. The stage must outlive the
   // decoder, which reads token embeddings from the mapped file. Throws Error naming the field or
   // tensor at fault.
-  TokenDecoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team);
+  TokenDecoder(const stage::Stage& stage, nn::Precision precision, const nn::Packing& packing);
 
   int64_t vocab_size() const { return vocab_size_; }
   int64_t d_model() const { return d_model_; }
@@ -104,8 +104,9 @@ class TokenDecoder {
   int64_t vocab_size_;
   int64_t d_model_;
   CacheShape cache_;
-  nn::StoredMatrix token_embedding_;  // [vocab_size, d_model] in the mapped file
-  nn::Buffer position_embedding_;     // f32 [max_positions, d_model]
+  const stage::Safetensors* weights_;  // of the stage, with the token embedding
+  nn::StoredMatrix token_embedding_;   // [vocab_size, d_model] in the mapped file
+  nn::Buffer position_embedding_;      // f32 [max_positions, d_model]
   std::vector<Block> blocks_;
   nn::LayerNorm final_norm_;
   nn::Weight vocabulary_;  // the token embedding again, packed for products

@@ -15,7 +15,7 @@ using nn::Shape;
 using nn::Tensor;
 
 SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
-                             nn::ThreadTeam& team)
+                             const nn::Packing& packing)
     : name_(stage.name()),
       n_mels_(stage.config_int("num_mel_bins", 1, 1024)),
       positions_(stage.config_int("max_source_positions", 1, 16384)),
@@ -34,7 +34,7 @@ SpeechEncoder::SpeechEncoder(const stage::Stage& stage, nn::Precision precision,
   const int64_t d = d_model_;
   const int64_t ffn = stage.config_int("encoder_ffn_dim", 1, 65536);
 
-  const stage::LayerReader read(stage, team);
+  const stage::LayerReader read(stage, packing);
   conv1_ = read.conv1d(
       "conv1", {.outputs = d, .inputs = n_mels_, .kernel = 3, .stride = 1, .padding = 1}, first);
   conv2_ = read.conv1d("conv2", {.outputs = d, .inputs = d, .kernel = 3, .stride = 2, .padding = 1},

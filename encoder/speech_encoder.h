@@ -19,7 +19,7 @@ class SpeechEncoder {
  public:
   // Packs the weights of a stage of kind "whisper_encoder" for this CPU, shared by the team. Throws
   // Error naming the field or tensor at fault.
-  SpeechEncoder(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team);
+  SpeechEncoder(const stage::Stage& stage, nn::Precision precision, const nn::Packing& packing);
 
   int64_t n_mels() const { return n_mels_; }
   int64_t frames() const { return 2 * positions_; }  // of log-mel in a window

@@ -247,26 +247,9 @@ Tensor linear(Context& ctx, const Weight& weight, const Tensor& x, const LinearO
 }
 
 Conv1d Conv1d::pack(const StoredMatrix& weight, const Tensor& bias, int64_t stride, int64_t padding,
-                    Compute compute, ThreadTeam& team, const std::string& name) {
-  check(weight);
-  const int64_t outputs = weight.shape[0];
-  const int64_t channels = weight.shape[1];
-  const int64_t kernel = weight.shape[2];
-  const Buffer turned =  // [outputs, channels, kernel] -> [outputs, kernel, channels]
-      Buffer::uninitialized(static_cast<size_t>(weight.shape.elements()) * sizeof(float));
-  std::vector<float> source_row(static_cast<size_t>(channels * kernel));
-  for (int64_t n = 0; n < outputs; ++n) {
-    dequantize_row(weight, n, source_row.data());
-    float* target = turned.as<float>() + n * channels * kernel;
-    for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t k = 0; k < kernel; ++k)
-        target[k * channels + c] = source_row[static_cast<size_t>(c * kernel + k)];
-    }
-  }
-  const WeightSource source{
-      {{Tensor(turned.data(), {outputs, kernel * channels}, DType::kF32), bias, name}}};
-  return {.weight = Weight(source, compute, team),
-          .kernel = kernel,
+                    Compute compute, const Packing& packing, const std::string& name) {
+  return {.weight = Weight({{{weight, bias, name}}}, compute, packing),
+          .kernel = weight.shape[2],
           .stride = stride,
           .padding = padding};
 }

@@ -35,7 +35,7 @@ struct Conv1d {
 
   // weight: [outputs, channels, kernel] as checkpoints store it. name: of Weight::name().
   static Conv1d pack(const StoredMatrix& weight, const Tensor& bias, int64_t stride,
-                     int64_t padding, Compute compute, ThreadTeam& team,
+                     int64_t padding, Compute compute, const Packing& packing,
                      const std::string& name = "");
 };
 

@@ -126,25 +126,44 @@ struct Matrix::Impl {
   }
 };
 
-Matrix::Matrix(const Tensor& weights)
-    : impl_(std::make_unique<Impl>(Impl{weights.shape[0], weights.shape[1]})) {
+namespace {
+
+Desc best_layout(const auto& matrix) {
+  const Desc any({matrix.inputs, matrix.outputs}, Type::bf16, Tag::any);
+  return matrix.describe(kSlice, matrix.inputs, any, {}, Type::bf16, matrix.outputs).weights_desc();
+}
+
+}  // namespace
+
+Matrix::Layout Matrix::layout(int64_t outputs, int64_t inputs) {
   const SingleThreaded alone;
-  const Desc any({impl_->inputs, impl_->outputs}, Type::bf16, Tag::any);
-  impl_->packed =
-      impl_->describe(kSlice, impl_->inputs, any, {}, Type::bf16, impl_->outputs).weights_desc();
-  impl_->data = Buffer::uninitialized(impl_->packed.get_size());
+  const Desc desc = best_layout(Impl{outputs, inputs});
+  // FNV-1a of what oneDNN calls opaque
+  uint64_t hash = 14695981039346656037U;
+  const std::string_view bytes(reinterpret_cast<const char*>(&desc.data), sizeof desc.data);
+  for (const char byte : bytes) hash = (hash ^ static_cast<uint8_t>(byte)) * 1099511628211U;
+  return {desc.get_size(), std::to_string(hash)};
+}
+
+void Matrix::pack(const Tensor& weights, const Buffer& packed) {
+  const SingleThreaded alone;
+  const Impl matrix{weights.shape[0], weights.shape[1]};
   dnnl::memory source = memory(
-      Desc({impl_->inputs, impl_->outputs}, Type::f32, {1, weights.row_stride}), weights.data);
-  dnnl::memory target = memory(impl_->packed, impl_->data.data());
+      Desc({matrix.inputs, matrix.outputs}, Type::f32, {1, weights.row_stride}), weights.data);
+  dnnl::memory target = memory(best_layout(matrix), packed.data());
   dnnl::stream stream(engine());
   dnnl::reorder(source, target).execute(stream, source, target);
   stream.wait();
 }
 
+Matrix::Matrix(int64_t outputs, int64_t inputs, Buffer packed)
+    : impl_(std::make_unique<Impl>(Impl{outputs, inputs, {}, std::move(packed)})) {
+  const SingleThreaded alone;
+  impl_->packed = best_layout(*impl_);
+}
+
 Matrix::~Matrix() = default;
 Matrix::Matrix(Matrix&&) noexcept = default;
-
-size_t Matrix::bytes() const { return impl_->data.size(); }
 
 void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
                       const Tensor& out) const {
@@ -189,11 +208,9 @@ void Matrix::multiply(Context& ctx, const Tensor& x, const Options& options,
 
 std::string Matrix::implementation(const Shapes& shapes, const Options& options) {
   const Impl matrix{shapes.outputs, shapes.inputs};
-  const Desc any({shapes.inputs, shapes.outputs}, Type::bf16, Tag::any);
-  const Desc packed =
-      matrix.describe(kSlice, shapes.inputs, any, {}, Type::bf16, shapes.outputs).weights_desc();
   return matrix
-      .describe(shapes.rows, shapes.inputs, packed, options, type_of(shapes.out), shapes.outputs)
+      .describe(shapes.rows, shapes.inputs, best_layout(matrix), options, type_of(shapes.out),
+                shapes.outputs)
       .impl_info_str();
 }
 

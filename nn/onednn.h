@@ -21,7 +21,16 @@ std::string version();
 // Immutable.
 class Matrix {
  public:
-  explicit Matrix(const Tensor& weights);  // f32, contiguous
+  // The layout, which the shape, oneDNN and the processor decide.
+  struct Layout {
+    size_t bytes;
+    std::string name;  // equal for equal layouts
+  };
+  static Layout layout(int64_t outputs, int64_t inputs);
+  // weights: f32 [outputs, inputs]. packed: of layout().bytes.
+  static void pack(const Tensor& weights, const Buffer& packed);
+
+  Matrix(int64_t outputs, int64_t inputs, Buffer packed);
   ~Matrix();
   Matrix(Matrix&&) noexcept;
 
@@ -34,7 +43,6 @@ class Matrix {
   // thread, so that the result does not depend on the number of threads. out[r] = x[r] W^T + bias.
   // x: [rows, inputs], bf16, any row stride; out: [rows, outputs], f32 or bf16.
   void multiply(Context& ctx, const Tensor& x, const Options& options, const Tensor& out) const;
-  size_t bytes() const;
 
   struct Shapes {
     int64_t rows, inputs, outputs;

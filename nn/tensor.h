@@ -79,10 +79,17 @@ class Buffer {
   static constexpr size_t kAlignment = 64;
 
   Buffer() = default;
+  Buffer(Buffer&&) noexcept = default;
+  Buffer& operator=(Buffer&&) noexcept = default;
   explicit Buffer(size_t bytes);
   static Buffer uninitialized(size_t bytes);
+  // Somebody else's memory, aligned so, which lives as long as `keeper`: not to be written to.
+  static Buffer view(std::span<const std::byte> bytes, std::shared_ptr<const void> keeper);
+  // The same memory once more; it lives as long as one of them.
+  Buffer share() const;
 
   std::byte* data() const { return data_.get(); }
+  std::span<const std::byte> bytes() const { return {data_.get(), size_}; }
   size_t size() const { return size_; }
   template <typename T>
   T* as() const {
@@ -90,10 +97,7 @@ class Buffer {
   }
 
  private:
-  struct Free {
-    void operator()(std::byte* pointer) const;
-  };
-  std::unique_ptr<std::byte[], Free> data_;
+  std::shared_ptr<std::byte> data_;
   size_t size_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <sstream>
 
 #include "base/error.h"
 #include "nn/isa.h"
@@ -84,6 +85,13 @@ bool is_for_many(Compute compute) {
          compute == Compute::kInt8Many;
 }
 
+// Its rows are turned, so it is floats wherever it is packed.
+bool is_convolution(const StoredMatrix& matrix) { return matrix.shape.rank() == 3; }
+
+bool is_codes(const StoredMatrix& matrix) {
+  return matrix.storage != Storage::kFloat && !is_convolution(matrix);
+}
+
 // How a source whose parts are all of one storage stays compressed; nothing when it does not.
 std::optional<Form> form_of(const WeightSource& source, Compute compute) {
   if (is_for_many(compute)) return std::nullopt;
@@ -91,7 +99,7 @@ std::optional<Form> form_of(const WeightSource& source, Compute compute) {
   for (size_t i = 0; i < source.parts.size(); ++i) {
     const StoredMatrix& matrix = source.parts[i].matrix;
     const bool last = i + 1 == source.parts.size();
-    if (matrix.storage != storage) return std::nullopt;
+    if (matrix.storage != storage || is_convolution(matrix)) return std::nullopt;
     if (is_palette(storage) && !last && matrix.outputs() % kPanel != 0) return std::nullopt;
   }
   const bool bytes = compute == Compute::kInt8;
@@ -122,6 +130,7 @@ class Rows32 {
   // The f32 values of output n, converted into `buffer` unless they are f32 already.
   const float* row(int64_t n, float* buffer) const {
     const auto [matrix, row] = locate(n);
+    if (is_convolution(*matrix)) return turned_row(*matrix, row, buffer);
     if (matrix->storage == Storage::kFloat && matrix->data.dtype == DType::kF32)
       return matrix->data.f32() + row * matrix->inputs();
     dequantize_row(*matrix, row, buffer);
@@ -139,6 +148,19 @@ class Rows32 {
   }
 
  private:
+  // [channels, kernel] -> [kernel, channels]
+  static const float* turned_row(const StoredMatrix& matrix, int64_t row, float* buffer) {
+    const int64_t channels = matrix.shape[1];
+    const int64_t kernel = matrix.shape[2];
+    std::vector<float> stored(static_cast<size_t>(channels * kernel));
+    dequantize_row(matrix, row, stored.data());
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t k = 0; k < kernel; ++k)
+        buffer[k * channels + c] = stored[static_cast<size_t>(c * kernel + k)];
+    }
+    return buffer;
+  }
+
   const WeightSource& source_;
 };
 
@@ -147,7 +169,7 @@ constexpr int64_t kPackPanels = 8;  // that one thread packs at a time
 void check_parts(const WeightSource& source, int64_t inputs) {
   for (const auto& [matrix, bias, name] : source.parts) {
     check(matrix);
-    if (matrix.shape.rank() != 2 || matrix.inputs() != inputs) {
+    if (matrix.shape.rank() < 2 || matrix.shape.rank() > 3 || matrix.inputs() != inputs) {
       throw Error("weight", "expected a matrix with " + std::to_string(inputs) + " inputs, got " +
                                 matrix.shape.str());
     }
@@ -170,7 +192,7 @@ std::string joined_names(std::string_view first, std::string_view next) {
   return std::string(first) + "+" + std::string(next);
 }
 
-Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team)
+Weight::Weight(const WeightSource& source, Compute compute, const Packing& packing)
     : name_(source.parts.at(0).name), compute_(compute) {
   isa();  // chosen before the first kernel runs
   inputs_ = source.parts.at(0).matrix.inputs();
@@ -179,22 +201,83 @@ Weight::Weight(const WeightSource& source, Compute compute, ThreadTeam& team)
     outputs_ += part.matrix.outputs();
     if (&part != &source.parts.front()) name_ = joined_names(name_, part.name);
   }
-  bias_ = Buffer(static_cast<size_t>(panels_of(outputs_) * kPanel) * sizeof(float));
+  form_ = form_of(source, compute);
+  // Stored codes have the full range of their bits.
+  const auto has_codes = [](const auto& part) { return is_codes(part.matrix); };
+  if (std::ranges::any_of(source.parts, has_codes)) byte_limit_ = kernels::byte_limit();
+  const std::string key = packing.kept != nullptr ? packing_key(source) : "";
+  if (packing.kept == nullptr || !take(*packing.kept, key)) {
+    pack(source, packing.team);
+    if (packing.kept != nullptr) keep(*packing.kept, key);
+  }
+  if (opaque_.size() != 0)
+    matrix_ = std::make_shared<onednn::Matrix>(outputs_, inputs_, opaque_.share());
+}
+
+// All that decides what the parts hold, but the numbers themselves.
+std::string Weight::packing_key(const WeightSource& source) const {
+  std::ostringstream key;
+  key << name_ << ' ' << kernel() << ' ' << outputs_ << 'x' << inputs_ << " limit " << byte_limit_;
+  for (const auto& part : source.parts) key << ' ' << name_of(part.matrix.storage);
+  if (compute_ == Compute::kBF16Many)
+    key << " layout " << onednn::Matrix::layout(outputs_, inputs_).name;
+  return key.str();
+}
+
+std::array<size_t, Weight::kParts> Weight::part_sizes() const {
+  const auto panels = static_cast<size_t>(panels_of(outputs_));
+  const size_t column = panels * kPanel * sizeof(float);
+  std::array<size_t, kParts> sizes{column};
+  auto& [bias, codes, scale, sum, offset, palette, exact_palette, opaque] = sizes;
+  if (form_) {
+    const bool palettes = *form_ == Form::kPalette4 || *form_ == Form::kPalette8;
+    codes = panels * static_cast<size_t>(kernels::panel_bytes(*form_, padded_inputs()));
+    scale = offset = column;
+    if (palettes) exact_palette = panels * (*form_ == Form::kPalette8 ? 256 : 16) * sizeof(float);
+    if (palettes && compute_ == Compute::kInt8) palette = panels * 16;
+  } else if (has_int8_rows()) {
+    codes = panels * kPanel * static_cast<size_t>((inputs_ + 3) / 4 * 4);
+    scale = sum = column;
+  } else if (compute_ == Compute::kBF16Many) {
+    opaque = onednn::Matrix::layout(outputs_, inputs_).bytes;
+  } else {
+    codes = column / sizeof(float) * static_cast<size_t>(inputs_) *
+            (compute_ == Compute::kBF16Few ? 2 : 4);
+  }
+  return sizes;
+}
+
+std::array<Buffer*, Weight::kParts> Weight::buffers() {
+  return {&bias_, &panels_, &scale_, &sum_, &offset_, &palette_, &exact_palette_, &opaque_};
+}
+
+bool Weight::take(KeptParts& kept, const std::string& key) {
+  std::vector<Buffer> parts = kept.take(key, part_sizes());
+  if (parts.empty()) return false;
+  for (size_t i = 0; i < kParts; ++i) *buffers()[i] = std::move(parts[i]);
+  return true;
+}
+
+void Weight::keep(KeptParts& kept, const std::string& key) {
+  std::vector<Buffer> parts;
+  for (const Buffer* buffer : buffers()) parts.push_back(buffer->share());
+  kept.keep(key, std::move(parts));
+}
+
+void Weight::pack(const WeightSource& source, ThreadTeam& team) {
+  const auto sizes = part_sizes();
+  for (size_t i = 0; i < kParts; ++i) *buffers()[i] = Buffer(sizes[i]);
   float* bias = bias_.as<float>();
   for (const auto& part : source.parts) {
     const int64_t count = part.matrix.outputs();
     if (part.bias) to_f32(part.bias.data, part.bias.dtype, static_cast<size_t>(count), bias);
     bias += count;
   }
-  form_ = form_of(source, compute);
-  // Stored codes have the full range of their bits.
-  const auto has_codes = [](const auto& part) { return part.matrix.storage != Storage::kFloat; };
-  if (std::ranges::any_of(source.parts, has_codes)) byte_limit_ = kernels::byte_limit();
   if (form_) {
     pack_compressed(source, team);
   } else if (has_int8_rows()) {
     pack_int8(source, team);
-  } else if (compute == Compute::kBF16Many) {
+  } else if (compute_ == Compute::kBF16Many) {
     pack_onednn(source, team);
   } else {
     pack_float(source, team);
@@ -214,16 +297,12 @@ void Weight::pack_onednn(const WeightSource& source, ThreadTeam& team) {
         std::memcpy(target, values, static_cast<size_t>(inputs_) * sizeof(float));
     }
   });
-  matrix_ =
-      std::make_shared<onednn::Matrix>(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32));
+  onednn::Matrix::pack(Tensor(whole.data(), {outputs_, inputs_}, DType::kF32), opaque_);
 }
 
 void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
   const int64_t padded = (inputs_ + 3) / 4 * 4;
   const int64_t panels = panels_of(outputs_);
-  panels_ = Buffer::uninitialized(static_cast<size_t>(panels * kPanel * padded));
-  scale_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(float));
-  sum_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(int32_t));
   const Rows32 rows(source);
   const int32_t limit = byte_limit_ == 255 ? kernels::weight_limit() : 127;
   team.run((panels + kPackPanels - 1) / kPackPanels, [&](int64_t block, int) {
@@ -233,7 +312,8 @@ void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
          n < std::min((block + 1) * kPackPanels, panels) * kPanel; ++n) {
       std::fill(quantized.begin(), quantized.end(), int8_t{0});
       if (n < outputs_) {
-        if (const auto [matrix, row] = rows.locate(n); matrix->storage == Storage::kInt8) {
+        if (const auto [matrix, row] = rows.locate(n);
+            matrix->storage == Storage::kInt8 && is_codes(*matrix)) {
           unpack_row(*matrix, row, quantized.data());
           scale_.as<float>()[n] = matrix->scale.f32()[row];
           sum_.as<int32_t>()[n] = std::accumulate(quantized.begin(), quantized.end(), 0);
@@ -252,7 +332,6 @@ void Weight::pack_int8(const WeightSource& source, ThreadTeam& team) {
 void Weight::pack_float(const WeightSource& source, ThreadTeam& team) {
   const bool bf16 = compute_ == Compute::kBF16Few;
   const int64_t panels = panels_of(outputs_);
-  panels_ = Buffer::uninitialized(static_cast<size_t>(panels * kPanel * inputs_) * (bf16 ? 2 : 4));
   const Rows32 rows(source);
   const std::vector<float> zeros(static_cast<size_t>(inputs_));
   team.run((panels + kPackPanels - 1) / kPackPanels, [&](int64_t block, int) {
@@ -291,7 +370,7 @@ std::string_view Weight::kernel() const {
 
 size_t Weight::bytes() const {
   return bias_.size() + panels_.size() + scale_.size() + sum_.size() + offset_.size() +
-         palette_.size() + exact_palette_.size() + (matrix_ ? matrix_->bytes() : 0);
+         palette_.size() + exact_palette_.size() + opaque_.size();
 }
 
 }  // namespace parley::nn

@@ -1,6 +1,7 @@
 // Matrices as models use them: packed once at load for this CPU, immutable and shared afterwards.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,9 +9,9 @@
 #include <vector>
 
 #include "nn/isa.h"
+#include "nn/packing.h"
 #include "nn/stored_matrix.h"
 #include "nn/tensor.h"
-#include "nn/thread_team.h"
 
 namespace parley::nn {
 
@@ -51,7 +52,8 @@ Isa isa_of(Compute compute);  // that its kernels use on this CPU
 // bias each or none.
 struct WeightSource {
   struct Part {
-    StoredMatrix matrix;    // [outputs, inputs]
+    StoredMatrix matrix;    // [outputs, inputs], or a convolution's [outputs, channels, kernel],
+                            // which becomes [outputs, kernel * channels]
     Tensor bias = {};       // f32, f16 or bf16 [outputs]; empty: zeros
     std::string name = {};  // for whoever watches: "encoder.layers.0.fc1"
   };
@@ -66,8 +68,8 @@ std::string joined_names(std::string_view first, std::string_view next);
 class Weight {
  public:
   Weight() = default;
-  // The team shares the packing. Throws Error when shapes do not agree.
-  Weight(const WeightSource& source, Compute compute, ThreadTeam& team);
+  // Throws Error when shapes do not agree.
+  Weight(const WeightSource& source, Compute compute, const Packing& packing);
 
   int64_t outputs() const { return outputs_; }
   int64_t inputs() const { return inputs_; }
@@ -88,6 +90,14 @@ class Weight {
 
  private:
   friend struct LinearCall;
+  // Of the parts below in their order, of which most weights have a few only, in bytes.
+  static constexpr size_t kParts = 8;
+  std::array<size_t, kParts> part_sizes() const;
+  std::array<Buffer*, kParts> buffers();
+  std::string packing_key(const WeightSource& source) const;
+  bool take(KeptParts& kept, const std::string& key);
+  void keep(KeptParts& kept, const std::string& key);
+  void pack(const WeightSource& source, ThreadTeam& team);
   void pack_onednn(const WeightSource& source, ThreadTeam& team);
   void pack_int8(const WeightSource& source, ThreadTeam& team);
   void pack_float(const WeightSource& source, ThreadTeam& team);
@@ -108,7 +118,8 @@ class Weight {
   Buffer offset_;                      // parts (nn/kernels_compressed.h)
   Buffer palette_;
   Buffer exact_palette_;
-  std::shared_ptr<const onednn::Matrix> matrix_;  // kBF16Many
+  Buffer opaque_;                                 // kBF16Many: in oneDNN's layout
+  std::shared_ptr<const onednn::Matrix> matrix_;  // the same, described
 };
 
 }  // namespace parley::nn

@@ -131,11 +131,6 @@ void Weight::pack_compressed(const WeightSource& source, ThreadTeam& team) {
   const int64_t bytes = kernels::panel_bytes(form, compressed().inputs);
   const bool palettes = form == Form::kPalette4 || form == Form::kPalette8;
   const int64_t entries = form == Form::kPalette8 ? 256 : 16;
-  panels_ = Buffer(static_cast<size_t>(panels * bytes));
-  scale_ = Buffer(static_cast<size_t>(panels * kPanel) * sizeof(float));
-  offset_ = Buffer(scale_.size());
-  if (palettes) exact_palette_ = Buffer(static_cast<size_t>(panels * entries) * sizeof(float));
-  if (palettes && compute_ == Compute::kInt8) palette_ = Buffer(static_cast<size_t>(panels * 16));
   // Where each output of the stack lies in its part.
   std::vector<std::pair<const StoredMatrix*, int64_t>> rows;
   for (const auto& part : source.parts) {

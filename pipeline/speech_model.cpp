@@ -30,6 +30,16 @@ void check_fit(const SpeechModel& model) {
   }
 }
 
+template <class Loaded>
+Loaded load_stage(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team,
+                  const std::optional<stage::PackedCache>& cache) {
+  if (!cache) return Loaded(stage, precision, team);
+  stage::PackedStage packed = cache->open(stage, precision);
+  Loaded loaded(stage, precision, nn::Packing(team, &packed));
+  cache->close(packed);
+  return loaded;
+}
+
 }  // namespace
 
 dsp::LogMel front_end(const stage::Model& model) {
@@ -47,8 +57,9 @@ dsp::LogMel front_end(const stage::Model& model) {
                       .f_max = static_cast<float>(stage.config_number("f_max", 0, 1e6))});
 }
 
-std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path& folder,
-                                                     nn::Precision precision, int threads) {
+std::shared_ptr<const SpeechModel> SpeechModel::load(
+    const std::filesystem::path& folder, nn::Precision precision, int threads,
+    const std::optional<stage::PackedCache>& cache) {
   nn::ThreadTeam team(threads);
   stage::Model files = stage::Model::open(folder);
   if (files.kind() != "stt")
@@ -72,8 +83,8 @@ std::shared_ptr<const SpeechModel> SpeechModel::load(const std::filesystem::path
       error = std::current_exception();
     }
   });
-  encoder::SpeechEncoder encoder(encoder_stage, precision, team);
-  decoder::TokenDecoder decoder(decoder_stage, precision, team);
+  auto encoder = load_stage<encoder::SpeechEncoder>(encoder_stage, precision, team, cache);
+  auto decoder = load_stage<decoder::TokenDecoder>(decoder_stage, precision, team, cache);
   reader.join();
   if (error) std::rethrow_exception(error);
 

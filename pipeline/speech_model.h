@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "encoder/speech_encoder.h"
 #include "nn/weight.h"
 #include "stage/model.h"
+#include "stage/packed_cache.h"
 #include "text/tokenizer.h"
 
 namespace parley::pipeline {
@@ -25,11 +27,12 @@ struct SpeechModel {
   text::Tokenizer tokenizer;
   bool multilingual;
 
-  // Opens a model folder and packs its weights. threads: for packing; 0: all processors. Throws
-  // Error: not a model, not speech to text, damaged, or its stages do not fit together.
-  static std::shared_ptr<const SpeechModel> load(const std::filesystem::path& folder,
-                                                 nn::Precision precision = nn::Precision::kAuto,
-                                                 int threads = 0);
+  // Opens a model folder and packs its weights. threads: for packing; 0: all processors. cache:
+  // where packed weights are kept from one process to the next, if anywhere. Throws Error: not a
+  // model, not speech to text, damaged, or its stages do not fit together.
+  static std::shared_ptr<const SpeechModel> load(
+      const std::filesystem::path& folder, nn::Precision precision = nn::Precision::kAuto,
+      int threads = 0, const std::optional<stage::PackedCache>& cache = std::nullopt);
 };
 
 // The front end of a speech-to-text model. Throws Error.

@@ -48,7 +48,7 @@ struct TranscribeOptions {
   float no_speech_threshold = 0.6f;
   float logprob_threshold = -1;
   float compression_ratio_threshold = 2.4f;
-  int batch = 8;  // windows decoded together
+  int batch = 4;  // windows decoded together: each holds 18 MB of base
   bool word_timestamps = false;
   // Drops text that is unlikely by its words and stands in more than so many seconds of silence;
   // the sequential strategy listens again from there. Negative: off.

@@ -58,9 +58,11 @@ class WindowsRun {
     int64_t part;  // of a window of it
   };
 
-  // Windows of the newest input, then of those that follow it, as long as there is room.
+  // What is to be heard again, windows of the newest input, then of those that follow it, as long
+  // as there is room: what waits to be decoded is not encoded yet, since that takes much memory.
   void fill() {
     while (static_cast<int>(tasks_.size()) < options_.batch) {
+      if (take_again()) continue;
       if ((files_.empty() || files_.back()->read) && !open_next()) return;
       File& file = *files_.back();
       const bool taken = within(file, [&] { return take_window(file); });
@@ -122,10 +124,24 @@ class WindowsRun {
 
   void take(File& file, int64_t part, decoder::DecodeResult result) {
     if (!file.text.take(ctx_, part, std::move(result))) submit(file, part);
-    while (const auto again = file.text.next_again()) {
-      file.text.set_cross(again->part, encode(again->mel));
-      submit(file, again->part);
+  }
+
+  // False: nothing is to be heard again.
+  bool take_again() {
+    for (const auto& file : files_) {
+      if (file->error) continue;
+      bool taken = false;
+      within(*file, [&] {
+        const auto again = file->text.next_again();
+        if (!again) return true;
+        taken = true;
+        file->text.set_cross(again->part, encode(again->mel));
+        submit(*file, again->part);
+        return true;
+      });
+      if (taken) return true;
     }
+    return false;
   }
 
   void decode_step() {

@@ -21,7 +21,7 @@ nn::WeightSource::Part LayerReader::part(const std::string& name, int64_t output
 
 nn::Weight LayerReader::pack(std::vector<nn::WeightSource::Part> parts, nn::Compute compute) const {
   const nn::WeightSource source{std::move(parts)};
-  nn::Weight weight(source, compute, team_);
+  nn::Weight weight(source, compute, packing_);
   for (const auto& part : source.parts) weights_.release(part.matrix);
   return weight;
 }
@@ -31,7 +31,7 @@ nn::Conv1d LayerReader::conv1d(const std::string& name, const ConvSize& size,
   const nn::StoredMatrix kernel =
       matrix(name + ".weight", {size.outputs, size.inputs, size.kernel});
   nn::Conv1d conv = nn::Conv1d::pack(kernel, floats(name + ".bias", {size.outputs}), size.stride,
-                                     size.padding, compute, team_, full_name(name));
+                                     size.padding, compute, packing_, full_name(name));
   weights_.release(kernel);
   return conv;
 }
@@ -60,8 +60,19 @@ void LayerReader::check_floats(const nn::Tensor& tensor, const std::string& name
 nn::Buffer LayerReader::f32(const std::string& name, const nn::Shape& shape) const {
   const nn::Tensor tensor = floats(name, shape);
   const auto count = static_cast<size_t>(shape.elements());
-  nn::Buffer copy = nn::Buffer::uninitialized(count * sizeof(float));
+  const size_t bytes = count * sizeof(float);
+  const std::string key = full_name(name) + " f32";
+  if (packing_.kept != nullptr) {
+    std::vector<nn::Buffer> kept = packing_.kept->take(key, std::span(&bytes, 1));
+    if (!kept.empty()) return std::move(kept[0]);
+  }
+  nn::Buffer copy = nn::Buffer::uninitialized(bytes);
   nn::to_f32(tensor.data, tensor.dtype, count, copy.as<float>());
+  if (packing_.kept != nullptr) {
+    std::vector<nn::Buffer> parts;
+    parts.push_back(copy.share());
+    packing_.kept->keep(key, std::move(parts));
+  }
   return copy;
 }
 

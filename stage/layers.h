@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "nn/linear.h"
-#include "nn/thread_team.h"
+#include "nn/packing.h"
 #include "nn/weight.h"
 #include "stage/model.h"
 #include "stage/safetensors.h"
@@ -14,20 +14,24 @@
 namespace parley::stage {
 
 // Reads layers under the names that checkpoints use: "<name>.weight", "<name>.bias". The pages of a
-// matrix are given back once it is packed. Every function throws Error naming the file and the
-// tensor when that is missing, of another shape, or neither floats nor compressed as the manifest
-// says.
+// matrix are given back once it is packed, all others with the reader. Every function throws Error
+// naming the file and the tensor when that is missing, of another shape, or neither floats nor
+// compressed as the manifest says.
 class LayerReader {
  public:
-  // Both must outlive the reader. The team shares the packing.
-  LayerReader(const Stage& stage, nn::ThreadTeam& team)
-      : stage_(&stage), weights_(stage.weights()), team_(team) {}
+  // What they refer to must outlive the reader.
+  LayerReader(const Stage& stage, const nn::Packing& packing)
+      : stage_(&stage), weights_(stage.weights()), packing_(packing) {}
   // The name of a layer as --keep calls it, for whoever watches: "encoder.layers.0.fc1".
   std::string full_name(const std::string& layer) const {
     return stage_ ? stage_->name() + "." + layer : layer;
   }
   // Weights of which none are compressed.
-  LayerReader(const Safetensors& weights, nn::ThreadTeam& team) : weights_(weights), team_(team) {}
+  LayerReader(const Safetensors& weights, const nn::Packing& packing)
+      : weights_(weights), packing_(packing) {}
+  ~LayerReader() { weights_.release(); }
+  LayerReader(const LayerReader&) = delete;
+  LayerReader& operator=(const LayerReader&) = delete;
 
   nn::LayerNorm norm(const std::string& name, int64_t size) const;
 
@@ -61,7 +65,7 @@ class LayerReader {
 
   const Stage* stage_ = nullptr;
   const Safetensors& weights_;
-  nn::ThreadTeam& team_;
+  nn::Packing packing_;
 };
 
 }  // namespace parley::stage

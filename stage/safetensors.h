@@ -58,7 +58,8 @@ class Safetensors {
   // The pages of this tensor are not needed soon (the weights have been packed); they stay
   // readable.
   void release(const nn::Tensor& tensor) const;
-  void release(const nn::StoredMatrix& matrix) const;  // of all its parts
+  void release(const nn::StoredMatrix& matrix) const;     // of all its parts
+  void release() const { file_.release(file_.bytes()); }  // of all tensors
 
  private:
   struct Entry {

@@ -4,6 +4,13 @@
 
 namespace parley::test {
 
+namespace {
+
+// Programs that a test starts leave the user's cache of packed weights as it is.
+[[maybe_unused]] const int kNoCache = ::setenv("PARLEY_CACHE", "off", 1);
+
+}  // namespace
+
 std::filesystem::path source_path(const std::string& relative) {
   return std::filesystem::path(PARLEY_SOURCE_DIR) / relative;
 }

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
@@ -121,7 +121,7 @@ class IdsByName {
 // of the ordinary ones.
 IdsByName enter_tokens(Vocabulary& vocabulary, const NamedIds& tokens,
                        const std::vector<AddedToken>& added, const std::string& where) {
-  std::map<std::string_view, int64_t> added_ids;
+  std::unordered_map<std::string_view, int64_t> added_ids(added.size());
   for (const AddedToken& token : added) {
     const auto known = added_ids.emplace(token.content, token.id).first;
     if (known->second != token.id) throw Error(where, "two ids for the token " + token.content);
