@@ -12,8 +12,8 @@ PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec
   libexpat1-dev libfftw3-dev libhwy-dev libicu-dev libpcre2-dev libsentencepiece-dev libsndfile1-dev \
   libsoundtouch-dev libssl-dev libswresample-dev libwebrtc-audio-processing-dev libzip-dev portaudio19-dev zlib1g-dev \
   libgtest-dev ffmpeg
-# For the sanitizers, the fuzzers and the formatter:
-CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang-tidy-14
+# For the sanitizers, the fuzzers, the formatter, and counting instructions:
+CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang-tidy-14 valgrind python3
 # For the benchmarks:
 BENCH_PACKAGES = python3 python3-numpy
 PYTHON ?= /usr/bin/python3
@@ -22,7 +22,7 @@ LIBRARY_FOLDERS = $(wildcard base nn text stage dsp encoder decoder vocoder pipe
 FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
 
 .NOTPARALLEL:
-.PHONY: all build programs demo test check check-asan check-tsan check-fuzz check-format check-tidy bench fuzz format install setup \
+.PHONY: all build programs demo test check check-asan check-tsan check-fuzz check-format check-work check-tidy bench fuzz format install setup \
   setup-check setup-bench clean help
 
 all: build
@@ -33,7 +33,8 @@ help:
 	@echo 'make programs              $(BUILD)/transcribe, $(BUILD)/speak and $(BUILD)/parley'
 	@echo 'make build                 the programs, the tests and the benchmarks'
 	@echo 'make install PREFIX=DIR    programs, library and CMake package  [$(PREFIX)]'
-	@echo 'make check                 formatting, brief fuzzing, the tests under sanitizers; CI: make check && make test'
+	@echo 'make check                 formatting, instruction counts, brief fuzzing, the tests under sanitizers; CI: make check && make test'
+	@echo 'make check-work            fails when loading, hearing or speaking takes 10 % more instructions than it did'
 	@echo 'make check-tidy            clang-tidy on all sources (minutes)'
 	@echo 'make bench                 times of the stages; beside whisper.cpp with WHISPER_CPP_BENCH=.../whisper-bench'
 	@echo 'make storages              size, times and word error rates of compressed models: the table in README.md'
@@ -83,7 +84,12 @@ demo: programs
 	$(BUILD)/speak -m data/models/parley-mini-voice -o $(BUILD)/demo/spoken.wav 'Good morning. It is 7:30, and the coffee costs $$2.50.'
 
 # With make test all that CI runs.
-check: check-format check-fuzz check-tsan check-asan
+check: check-format check-work check-fuzz check-tsan check-asan
+
+# Instructions, which nothing else on the machine changes, beside those of bench/work_baseline.json.
+check-work: setup-check $(BUILD)/build.ninja
+	cmake --build $(BUILD) --parallel $(JOBS) --target count_work
+	$(PYTHON) bench/work_gate.py --program $(BUILD)/count_work
 
 check-asan: setup-check
 	cmake --preset asan-ubsan
