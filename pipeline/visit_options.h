@@ -44,6 +44,8 @@ struct Choice {
   std::string_view name;
   Value value;
 };
+template <typename Value>
+Choice(const char*, Value) -> Choice<Value>;
 inline constexpr std::array kStrategies = {Choice{"windows", Strategy::kWindows},
                                            Choice{"sequential", Strategy::kSequential}};
 inline constexpr std::array kVadKinds = {
