@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "cli/program.h"
 #include "stage/model.h"
+#include "stage/packed_cache.h"
 
 namespace parley::cli {
 
@@ -64,17 +65,9 @@ fs::path embedded_model(const std::string& name) {
   return fs::exists(folder / "model.json") ? folder : fs::path();
 }
 
-// $XDG_CACHE_HOME/parley; empty when the environment does not say where.
-fs::path cache_folder() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && *cache == '/') return fs::path(cache) / "parley";
-  const char* home = std::getenv("HOME");
-  return home != nullptr && *home == '/' ? fs::path(home) / ".cache" / "parley" : fs::path();
-}
-
 // Whether this is not the first time within a day; from now on it is not.
 bool told_today(const std::string& program) {
-  const fs::path folder = cache_folder();
+  const fs::path folder = stage::user_cache_folder();
   if (folder.empty()) return false;
   const fs::path stamp = folder / (program + "-advice");
   std::error_code error;

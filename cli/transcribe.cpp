@@ -174,7 +174,7 @@ void load_vad(TranscribeArguments& arguments) {
   const std::string missing =
       std::string("the detector ") + kEmbeddedVad + " is not where the programs are, nor installed";
   if (arguments.options.vad == pipeline::VadKind::kSilero)
-    load_model([&]() -> int { throw Error("--vad silero", missing, "use --vad webrtc"); });
+    throw ModelError(Error("--vad silero", missing, "use --vad webrtc").what());
   if (!arguments.quiet)
     std::fprintf(stderr,
                  "transcribe: %s: speech is found by WebRTC's, which hears more noise as speech\n",

@@ -6,9 +6,9 @@
 
 namespace parley::nn {
 
-// Each level includes those before it. kGeneric is any x86-64 (SSE4 where
-// the CPU has it). kAvx512 has F, BW, DQ, VL; kVnni adds VNNI (8-bit dot products); kAmx adds BF16
-// and the AMX tiles for bf16 and int8.
+// Each level includes those before it. kGeneric is any x86-64 (SSE4 where the CPU has it). kAvx512
+// has F, BW, DQ, VL; kVnni adds VNNI (8-bit dot products); kAmx adds BF16 and the AMX tiles for
+// bf16 and int8.
 enum class Isa { kGeneric, kAvx2, kAvx512, kVnni, kAmx };
 
 // The best level that the CPU, the operating system, the environment variable PARLEY_MAX_ISA

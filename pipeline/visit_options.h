@@ -60,9 +60,8 @@ struct Text {};       // std::string, UTF-8
 struct TextList {};   // of them
 struct Languages {};  // codes of text/languages.h, one or a list
 
-inline constexpr Range kBeams{1, 32};  // of any decoding
-// Each above the one before.
-inline constexpr Range kTemperatures{0.f, 2.f};
+inline constexpr Range kBeams{1, 32};            // of any decoding
+inline constexpr Range kTemperatures{0.f, 2.f};  // each above the one before
 
 // visit(info, value, what it may hold) for every option of `options`, a TranscribeOptions, const or
 // not.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -128,20 +129,15 @@ class WindowsRun {
 
   // False: nothing is to be heard again.
   bool take_again() {
-    for (const auto& file : files_) {
-      if (file->error) continue;
-      bool taken = false;
-      within(*file, [&] {
+    return std::ranges::any_of(files_, [&](const auto& file) {
+      return !file->error && within(*file, [&] {
         const auto again = file->text.next_again();
-        if (!again) return true;
-        taken = true;
+        if (!again) return false;
         file->text.set_cross(again->part, encode(again->mel));
         submit(*file, again->part);
         return true;
       });
-      if (taken) return true;
-    }
-    return false;
+    });
   }
 
   void decode_step() {

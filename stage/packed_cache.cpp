@@ -118,18 +118,21 @@ std::string packed_identity(const Stage& stage, nn::Precision precision) {
   return identity;
 }
 
+fs::path user_cache_folder() {
+  // XDG base directories: relative paths are invalid and ignored.
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && *cache == '/') return fs::path(cache) / "parley";
+  const char* home = std::getenv("HOME");
+  return home != nullptr && *home == '/' ? fs::path(home) / ".cache" / "parley" : fs::path();
+}
+
 std::optional<PackedCache> PackedCache::for_user() {
   if (const char* chosen = std::getenv("PARLEY_CACHE"); chosen != nullptr && *chosen != '\0') {
     if (std::string_view(chosen) == "off") return std::nullopt;
     return PackedCache(chosen);
   }
-  // XDG base directories: relative paths are invalid and ignored.
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache != nullptr && fs::path(cache).is_absolute())
-    return PackedCache(fs::path(cache) / "parley/packed");
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') return std::nullopt;
-  return PackedCache(fs::path(home) / ".cache/parley/packed");
+  const fs::path folder = user_cache_folder();
+  return folder.empty() ? std::nullopt : std::optional(PackedCache(folder / "packed"));
 }
 
 uint64_t PackedCache::bytes() const {

@@ -47,6 +47,10 @@ class PackedStage : public nn::KeptParts {
   std::vector<Part> parts_;
 };
 
+// $XDG_CACHE_HOME/parley, else ~/.cache/parley, where files lie that may be lost; empty when
+// neither is an absolute path.
+std::filesystem::path user_cache_folder();
+
 class PackedCache {
  public:
   static constexpr uint64_t kMaxBytes = uint64_t{4} << 30;  // of all files
@@ -57,7 +61,7 @@ class PackedCache {
                        uint64_t min_bytes = kMinBytes)
       : folder_(std::move(folder)), max_bytes_(max_bytes), min_bytes_(min_bytes) {}
 
-  // $PARLEY_CACHE ("off": none), else $XDG_CACHE_HOME/parley/packed, else ~/.cache/parley/packed.
+  // $PARLEY_CACHE ("off": none), else the folder packed of user_cache_folder().
   static std::optional<PackedCache> for_user();
 
   const std::filesystem::path& folder() const { return folder_; }
