@@ -15,14 +15,14 @@ PACKAGES = g++ cmake ninja-build ccache pkg-config nlohmann-json3-dev libavcodec
 # For the sanitizers, the fuzzers, the formatter, and counting instructions:
 CHECK_PACKAGES = clang-14 libclang-rt-14-dev libomp-14-dev clang-format-14 clang-tidy-14 valgrind python3
 # For the benchmarks:
-BENCH_PACKAGES = python3 python3-numpy
+BENCH_PACKAGES = python3 python3-numpy python3-venv
 PYTHON ?= /usr/bin/python3
 
-LIBRARY_FOLDERS = $(wildcard base nn text stage dsp encoder decoder vocoder pipeline)
+LIBRARY_FOLDERS = core text dsp encoder decoder vocoder pipeline convert store
 FIND_SOURCES = find $(LIBRARY_FOLDERS) cli bench tests
 
 .NOTPARALLEL:
-.PHONY: all build programs demo test check check-asan check-tsan check-fuzz check-format check-work check-tidy bench fuzz format install setup \
+.PHONY: all build programs demo test check check-asan check-tsan check-fuzz check-format check-work check-tidy fuzz format install setup \
   setup-check setup-bench clean help
 
 all: build
@@ -36,8 +36,7 @@ help:
 	@echo 'make check                 formatting, instruction counts, brief fuzzing, the tests under sanitizers; CI: make check && make test'
 	@echo 'make check-work            fails when loading, hearing or speaking takes 10 % more instructions than it did'
 	@echo 'make check-tidy            clang-tidy on all sources (minutes)'
-	@echo 'make bench                 times of the stages; beside whisper.cpp with WHISPER_CPP_BENCH=.../whisper-bench'
-	@echo 'make storages              size, times and word error rates of compressed models: the table in README.md'
+	@echo 'make bench                 every table of README.md: layers, stages, whole files, live, voices, storages (bench/README.md)'
 	@echo 'make fuzz FUZZ_SECONDS=60  every fuzz target for that long'
 	@echo 'make format                clang-format on all sources'
 	@echo 'make setup                 install the Debian packages that are missing'
@@ -118,93 +117,10 @@ format: setup-check
 check-tidy: setup-check $(BUILD)/build.ninja
 	find $(LIBRARY_FOLDERS) cli -name '*.cpp' -print0 | xargs -0 -n 1 -P $(JOBS) clang-tidy-14 --quiet -p $(BUILD)
 
-# Random weights of Whisper's sizes: speed does not depend on what they say.
-BENCH_SIZES = tiny.en base.en small.en
-BENCH_ISA = vnni avx2
-# whisper.cpp's whisper-bench, built by you from its repository; without it only our numbers are printed.
-WHISPER_CPP_BENCH ?= $(wildcard ../whisper.cpp/build/bin/whisper-bench)
-
-# Whole files: recordings of a corpus whose words are known, and the developers' pilot checkpoint, which knows some.
-BENCH_CORPORA ?= $(wildcard ../shared/corpus/commands ../shared/corpus/an4)
-BENCH_PILOT ?= $(wildcard ../shared/models/pilot-en)
-WHISPER_CPP_CLI ?= $(wildcard ../whisper.cpp/build/bin/whisper-cli)
-# Built with WHISPER_SDL2.
-WHISPER_CPP_STREAM ?= $(wildcard ../whisper.cpp/build/bin/whisper-stream)
-SHORT_FILES = $(foreach i,$(shell seq 20),bench-models/short-$(i).wav)
-# $(call compare_files,NAME,HUGGING_FACE_FOLDER,GGML,FILES)
-compare_files = $(PYTHON) bench/compare_files.py bench-models/$(1).parley $(4) --program $(BUILD)/transcribe --python $(PYTHON) \
-  --hugging-face $(2) $(if $(WHISPER_CPP_CLI),--whisper-cli $(WHISPER_CPP_CLI) --ggml $(3))
-
-bench-models/ten.wav:
-	$(PYTHON) bench/make_recording.py $(BENCH_CORPORA) --minutes 10 -o $@
-
-bench-models/short-%.wav:
-	$(PYTHON) bench/make_recording.py $(BENCH_CORPORA) --minutes 0.03 --seed $* -o $@
-
-bench-models/pilot-en.parley/model.json:
-	$(BUILD)/parley convert $(BENCH_PILOT) -o $(@D)
-
-bench-models/%.parley/model.json:
-	$(PYTHON) bench/random_whisper.py $* bench-models/$*
-	$(BUILD)/parley convert bench-models/$* -o $(@D)
-
-bench-models/hifigan-%.parley/model.json:
-	$(PYTHON) bench/random_hifigan.py $* bench-models/hifigan-$*
-	$(BUILD)/parley convert bench-models/hifigan-$* -o $(@D)
-
-bench-models/speecht5.parley/model.json: bench-models/hifigan-speecht5.parley/model.json
-	$(PYTHON) bench/random_speecht5.py bench-models/speecht5
-	$(BUILD)/parley convert bench-models/speecht5 --vocoder bench-models/hifigan-speecht5 --voices bench-models/speecht5/voices -o $(@D)
-
-bench: bench-files bench-live bench-stt bench-tts
-
-.PHONY: bench-stt bench-tts
-bench-stt: setup-bench build $(BENCH_SIZES:%=bench-models/%.parley/model.json)
-	@for size in $(BENCH_SIZES); do \
-	  $(PYTHON) bench/compare.py bench-models/$$size.parley --program $(BUILD)/bench_stt --max-isa $(BENCH_ISA) \
-	    $(if $(WHISPER_CPP_BENCH),--whisper-bench $(WHISPER_CPP_BENCH) --peer f16=bench-models/$$size/ggml-model-f16.bin) || exit 1; \
-	done
-
-BENCH_TTS = $(PYTHON) bench/compare_tts.py --program $(BUILD)/bench_tts --speak $(BUILD)/speak --precision auto f32
-bench-tts: setup-bench build bench-models/speecht5.parley/model.json bench-models/hifigan-v1.parley/model.json
-	@$(BENCH_TTS) --speecht5 bench-models/speecht5 --vocoder bench-models/hifigan-speecht5 --model bench-models/speecht5.parley
-	@$(BENCH_TTS) --vocoder bench-models/hifigan-v1 --model bench-models/hifigan-v1.parley
-
-.PHONY: bench-files
-bench-files: setup-bench build
-ifeq ($(and $(BENCH_CORPORA),$(BENCH_PILOT)),)
-	@echo 'Whole files are left out: they need BENCH_CORPORA (folders with a manifest.tsv) and BENCH_PILOT (a checkpoint)'
-else
-	@$(MAKE) --no-print-directory bench-models/ten.wav $(SHORT_FILES) bench-models/pilot-en.parley/model.json \
-	  bench-models/base.en.parley/model.json
-	@$(call compare_files,pilot-en,$(BENCH_PILOT),$(BENCH_PILOT)/ggml-model-q8_0.bin,bench-models/ten.wav)
-	@$(call compare_files,pilot-en,$(BENCH_PILOT),$(BENCH_PILOT)/ggml-model-q8_0.bin,$(SHORT_FILES))
-	@$(call compare_files,base.en,bench-models/base.en,bench-models/base.en/ggml-model-f16.bin,bench-models/ten.wav) --runs 1
-endif
-
-bench-models/two.wav:
-	$(PYTHON) bench/make_recording.py $(firstword $(BENCH_CORPORA)) --minutes 2 -o $@
-
-# At its own speed: two minutes for each program.
-.PHONY: bench-live
-bench-live: setup-bench build
-ifeq ($(and $(BENCH_CORPORA),$(BENCH_PILOT)),)
-	@echo 'Live is left out: it needs BENCH_CORPORA (folders with a manifest.tsv) and BENCH_PILOT (a checkpoint)'
-else
-	@$(MAKE) --no-print-directory bench-models/two.wav bench-models/pilot-en.parley/model.json
-	@$(BUILD)/bench_live bench-models/pilot-en.parley bench-models/two.wav --beam 1
-	@$(PYTHON) bench/compare_live.py bench-models/pilot-en.parley bench-models/two.wav --program $(BUILD)/transcribe \
-	  $(if $(WHISPER_CPP_STREAM),--whisper-stream $(WHISPER_CPP_STREAM) --ggml $(BENCH_PILOT)/ggml-model-q8_0.bin)
-endif
-
-# What compression costs and gains: the README's table.
-.PHONY: storages
-storages: setup-bench build bench-models/base.en.parley/model.json $(BENCH_PILOT:%=bench-models/pilot-en.parley/model.json)
-	$(PYTHON) bench/storages.py --build $(BUILD) --speed bench-models/base.en.parley \
-	  $(if $(and $(BENCH_CORPORA),$(BENCH_PILOT)),--words bench-models/pilot-en.parley $(BENCH_CORPORA:%=--manifest %/manifest.tsv))
+include bench/bench.mk
 
 install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	rm -rf $(BUILD) build-debug build-asan build-tsan build-fuzz
+	rm -rf $(BUILD) build-debug build-asan build-tsan build-fuzz bench-models

@@ -13,9 +13,10 @@
 #include <sstream>
 #include <thread>
 
-#include "dsp/audio_reader.h"
-#include "nn/isa.h"
-#include "pipeline/live_session.h"
+#include "parley/core/nn/cpu/isa.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/pipeline/live/live_session.h"
+#include "parley/pipeline/stt/speech_model.h"
 
 namespace {
 

@@ -4,9 +4,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "bench/measure.h"
-#include "nn/isa.h"
-#include "pipeline/speech_model.h"
+#include "parley/bench/measure.h"
+#include "parley/core/nn/cpu/isa.h"
+#include "parley/pipeline/stt/speech_model.h"
 
 namespace {
 

@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "bench/measure.h"
-#include "decoder/mel_generator.h"
-#include "encoder/text_encoder.h"
-#include "nn/isa.h"
-#include "vocoder/hifigan.h"
+#include "parley/bench/measure.h"
+#include "parley/core/nn/cpu/isa.h"
+#include "parley/decoder/mel_generator.h"
+#include "parley/encoder/speecht5_text.h"
+#include "parley/vocoder/hifigan.h"
 
 namespace {
 
@@ -39,8 +39,10 @@ std::vector<float> random_mel(int64_t frames, int64_t bands) {
 // The text encoder over `tokens` characters and `steps` steps of the mel decoder after it.
 void measure_acoustic(const Options& options, const stage::Model& model, nn::Context& ctx,
                       nlohmann::json& result) {
-  const encoder::TextEncoder encoder(model.stage("text_encoder"), options.precision, ctx.team());
-  const decoder::MelDecoder decoder(model.stage("mel_decoder"), options.precision, ctx.team());
+  const encoder::SpeechT5TextEncoder encoder(model.stage("text_encoder"), options.precision,
+                                             ctx.team());
+  const decoder::SpeechT5MelDecoder decoder(model.stage("mel_decoder"), options.precision,
+                                            ctx.team());
   std::vector<int32_t> tokens(static_cast<size_t>(options.tokens));
   std::mt19937 generator(0);
   for (int32_t& token : tokens)

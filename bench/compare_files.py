@@ -11,6 +11,7 @@ given to one process. FILE.txt beside FILE.wav holds the words that were said.
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -27,13 +28,13 @@ from score import Score
 class Process:
     """A program that prints the text of the files; its whole time counts."""
 
-    def __init__(self, name, command, model):
-        self.name, self.command, self.model = name, command, model
+    def __init__(self, name, command, model, environment={}):
+        self.name, self.command, self.model, self.environment = name, command, model, os.environ | environment
 
     def run(self):
         """(seconds, text)"""
         start = time.monotonic()
-        done = subprocess.run(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+        done = subprocess.run(self.command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
         if done.returncode != 0:
             raise SystemExit(f"{self.name}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         return time.monotonic() - start, re.sub(r"^\[[\d:.]+ --> [\d:.]+\]", "", done.stdout, flags=re.MULTILINE)
@@ -62,11 +63,13 @@ PYTHON_PEERS = {
 
 def ours(arguments, files):
     source = json.loads((Path(arguments.model) / "model.json").read_text())["source"]
-    for strategy in arguments.strategy:
+    for level, strategy in itertools.product([None, *arguments.max_isa], arguments.strategy):
         equal = ["--temperature", "0"] + ["--no-condition-on-previous-text"] * (strategy == "sequential")
         command = [arguments.program, "-m", arguments.model, "--strategy", strategy, "--beam", str(arguments.beam)]
         command += [*([] if arguments.as_they_are else equal), "--language", "en", "--threads", str(arguments.threads)]
-        yield Process(f"parley {strategy}", [*command, "--quiet", *files], f"sha256 {source.get('sha256', '?')[:12]}")
+        name = f"parley {strategy}" + (f", {level}" if level else "")
+        environment = {"PARLEY_MAX_ISA": level} if level else {}
+        yield Process(name, [*command, "--quiet", *files], f"sha256 {source.get('sha256', '?')[:12]}", environment)
 
 
 def whisper_cpp(arguments, files):
@@ -102,6 +105,7 @@ def parse_arguments():
     parser.add_argument("files", nargs="+", type=Path, help="16 kHz WAV")
     parser.add_argument("--program", default="build/transcribe")
     parser.add_argument("--strategy", nargs="+", default=["windows"])
+    parser.add_argument("--max-isa", nargs="+", default=[], metavar="ISA", help="ours also held to these instruction sets")
     parser.add_argument("--whisper-cli", help="whisper.cpp's program")
     parser.add_argument("--ggml", action="append", default=[], metavar="[LABEL=]FILE", help="the same model for it")
     parser.add_argument("--hugging-face", help="the same model for the Python peers")

@@ -127,6 +127,7 @@ def acoustic_calls(model, vocoder, torch):
 
 
 def onnx_peer(arguments, vocoder, mel):
+    import onnx  # noqa: F401  the exporter needs it
     import onnxruntime
     import torch
 

@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "decoder/mel_generator.h"
-#include "decoder/search.h"
-#include "pipeline/speech_model.h"
-#include "pipeline/voice_model.h"
-#include "stage/voices.h"
-#include "text/utterances.h"
+#include "parley/core/base/error.h"
+#include "parley/core/model/voices.h"
+#include "parley/decoder/mel_generator.h"
+#include "parley/decoder/search.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/tts/voice_model.h"
+#include "parley/text/spoken/utterances.h"
 
 namespace {
 

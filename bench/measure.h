@@ -10,7 +10,7 @@
 #include <map>
 #include <string>
 
-#include "nn/weight.h"
+#include "parley/core/nn/weight.h"
 
 namespace parley::bench {
 

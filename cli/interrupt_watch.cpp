@@ -1,9 +1,9 @@
-#include "cli/interrupt_watch.h"
+#include "parley/cli/interrupt_watch.h"
 
 #include <chrono>
 #include <cstdlib>
 
-#include "cli/program.h"
+#include "parley/cli/program.h"
 
 namespace parley::cli {
 

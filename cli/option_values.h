@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "cli/parse_number.h"
-#include "cli/program.h"
-#include "nn/weight.h"
+#include "parley/cli/program.h"
+#include "parley/core/base/parse_number.h"
+#include "parley/core/nn/weight.h"
 
 namespace parley::cli {
 

@@ -1,10 +1,10 @@
-#include "cli/program.h"
+#include "parley/cli/program.h"
 
 #include <csignal>
 #include <cstdio>
 
-#include "base/error.h"
-#include "stage/manifest.h"
+#include "parley/core/base/error.h"
+#include "parley/core/model/manifest.h"
 
 namespace parley::cli {
 

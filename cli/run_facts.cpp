@@ -1,4 +1,4 @@
-#include "cli/run_facts.h"
+#include "parley/cli/run_facts.h"
 
 #include <sys/resource.h>
 

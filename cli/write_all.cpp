@@ -1,4 +1,4 @@
-#include "cli/write_all.h"
+#include "parley/cli/write_all.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/error.h"
-#include "base/file.h"
+#include "parley/core/base/error.h"
+#include "parley/core/base/file.h"
 
 namespace parley::cli {
 

@@ -1,4 +1,4 @@
-#include "decoder/alignment_watch.h"
+#include "parley/decoder/alignment_watch.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // How the likeliest sequences of a task go on, plain ones and those that say hotwords.
 #include <utility>
 
-#include "decoder/search_state.h"
+#include "parley/decoder/search_state.h"
 
 namespace parley::decoder {
 

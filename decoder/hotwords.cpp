@@ -1,9 +1,9 @@
-#include "decoder/hotwords.h"
+#include "parley/decoder/hotwords.h"
 
 #include <algorithm>
 
-#include "base/error.h"
-#include "text/utf8.h"
+#include "parley/core/base/error.h"
+#include "parley/text/utf8.h"
 
 namespace parley::decoder {
 

@@ -1,9 +1,9 @@
-#include "decoder/kv_attention.h"
+#include "parley/decoder/kv_attention.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "nn/linear.h"
+#include "parley/core/nn/linear.h"
 
 namespace parley::decoder {
 

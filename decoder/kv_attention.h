@@ -6,10 +6,10 @@
 #include <memory>
 #include <span>
 
-#include "decoder/kv_state.h"
-#include "nn/attention.h"
-#include "nn/context.h"
-#include "nn/weight.h"
+#include "parley/core/nn/attention.h"
+#include "parley/core/nn/context.h"
+#include "parley/core/nn/weight.h"
+#include "parley/decoder/kv_state.h"
 
 namespace parley::decoder {
 

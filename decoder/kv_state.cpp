@@ -1,4 +1,4 @@
-#include "decoder/kv_state.h"
+#include "parley/decoder/kv_state.h"
 
 #include <algorithm>
 #include <cassert>
@@ -6,9 +6,23 @@
 #include <string>
 #include <utility>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
+#include "parley/core/nn/cpu/isa.h"
 
 namespace parley::decoder {
+
+CacheShape cache_shape(const std::string& where, nn::Precision precision, int64_t layers,
+                       int64_t width, int64_t heads, int64_t max_positions) {
+  if (width % heads != 0 || width / heads % 16 != 0) {
+    throw Error(where, "a width of " + std::to_string(width) + " does not give its " +
+                           std::to_string(heads) + " heads a multiple of 16 dimensions each");
+  }
+  return {.layers = layers,
+          .heads = heads,
+          .head_dim = width / heads,
+          .max_positions = max_positions,
+          .f16 = precision != nn::Precision::kF32 && nn::isa() >= nn::Isa::kAvx2};
+}
 
 CrossState::CrossState(const CacheShape& shape, int64_t positions)
     : positions_(positions),

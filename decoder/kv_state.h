@@ -6,8 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include "nn/attention.h"
-#include "nn/tensor.h"
+#include "parley/core/nn/attention.h"
+#include "parley/core/nn/precision.h"
+#include "parley/core/nn/tensor.h"
 
 namespace parley::decoder {
 
@@ -21,6 +22,11 @@ struct CacheShape {
 
   size_t element() const { return f16 ? 2 : 4; }
 };
+
+// Of a decoder that is `width` wide: f16 where the precision allows it and the CPU converts
+// quickly. Throws Error named by `where` unless every head gets a multiple of 16 dimensions.
+CacheShape cache_shape(const std::string& where, nn::Precision precision, int64_t layers,
+                       int64_t width, int64_t heads, int64_t max_positions);
 
 // Keys and values of one window's features for every layer's cross-attention. Computed once, then
 // shared by all sequences that listen to the window.

@@ -1,9 +1,9 @@
-#include "decoder/logit_rules.h"
+#include "parley/decoder/logit_rules.h"
 
 #include <algorithm>
 #include <limits>
 
-#include "nn/linear.h"
+#include "parley/core/nn/linear.h"
 
 namespace parley::decoder {
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "text/special_tokens.h"
+#include "parley/text/tokenizer/special_tokens.h"
 
 namespace parley::decoder {
 

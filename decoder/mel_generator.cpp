@@ -1,12 +1,12 @@
-#include "decoder/mel_generator.h"
+#include "parley/decoder/mel_generator.h"
 
 #include <algorithm>
 
-#include "decoder/dropout.h"
+#include "parley/decoder/dropout.h"
 
 namespace parley::decoder {
 
-MelGenerator::MelGenerator(const MelDecoder& decoder)
+MelGenerator::MelGenerator(const SpeechT5MelDecoder& decoder)
     : decoder_(decoder),
       state_(decoder.cache_shape(), 1),
       kept_(static_cast<size_t>(decoder.kept_size())) {}
@@ -44,7 +44,7 @@ float MelGenerator::take_step(nn::Context& ctx) {
                    .kept = kept_.data(),
                    .speaker = speaker_.data(),
                    .attention = watching_ ? attention_.data() : nullptr};
-  const MelDecoder::Step step = decoder_.step(ctx, state_, std::span(&row, 1));
+  const SpeechT5MelDecoder::Step step = decoder_.step(ctx, state_, std::span(&row, 1));
   frames_.insert(frames_.end(), step.frames.f32(),
                  step.frames.f32() + step.frames.shape.elements());
   ++report_.steps;

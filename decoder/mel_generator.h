@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "decoder/alignment_watch.h"
-#include "decoder/kv_state.h"
-#include "decoder/mel_decoder.h"
-#include "nn/context.h"
+#include "parley/core/nn/context.h"
+#include "parley/decoder/alignment_watch.h"
+#include "parley/decoder/kv_state.h"
+#include "parley/decoder/speecht5_mel.h"
 
 namespace parley::decoder {
 
@@ -49,9 +49,9 @@ class MelGenerator {
   static constexpr int64_t kFirst = 32;  // steps after which they are: not to delay the first audio
   static constexpr int64_t kFading = 8;  // steps after the last sound that belong to it
 
-  explicit MelGenerator(const MelDecoder& decoder);
+  explicit MelGenerator(const SpeechT5MelDecoder& decoder);
 
-  // speaker: of MelDecoder::speaker(), kept alive by the caller.
+  // speaker: of SpeechT5MelDecoder::speaker(), kept alive by the caller.
   void begin(std::shared_ptr<const CrossState> cross, std::span<const float> speaker,
              MelOptions options);
   // One step. Appends to `mel` the frames that are final now. False when the sentence is complete.
@@ -69,7 +69,7 @@ class MelGenerator {
   int64_t settled() const;
   void release(int64_t end, std::vector<float>& mel);
 
-  const MelDecoder& decoder_;
+  const SpeechT5MelDecoder& decoder_;
   KvState state_;
   MelOptions options_;
   MelReport report_;

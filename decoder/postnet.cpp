@@ -1,27 +1,29 @@
-#include "decoder/postnet.h"
+#include "parley/decoder/postnet.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <string>
 
-#include "stage/layers.h"
+#include "parley/core/model/layers.h"
+#include "parley/core/model/speecht5.h"
 
 namespace parley::decoder {
 
 using nn::DType;
 using nn::Tensor;
 
-Postnet::Postnet(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team)
-    : n_mels_(stage.config_int("num_mel_bins", 1, 1024)),
-      kernel_(stage.config_int("speech_decoder_postnet_kernel", 1, 63)) {
+Postnet::Postnet(const stage::Stage& stage, nn::Precision precision, nn::ThreadTeam& team) {
+  const stage::SpeechT5Dims dims = stage::mel_decoder_dims(stage);
+  n_mels_ = dims.num_mel_bins;
+  kernel_ = dims.speech_decoder_postnet_kernel;
   // Its output is heard: nothing is rounded to 8 bits.
   nn::Compute compute = nn::compute_for(precision, nn::Rows::kMany);
   if (compute == nn::Compute::kInt8Many)
     compute = nn::compute_for(nn::Precision::kF32, nn::Rows::kMany);
   const stage::LayerReader read(stage, team);
-  const int64_t layers = stage.config_int("speech_decoder_postnet_layers", 1, 16);
-  const int64_t units = stage.config_int("speech_decoder_postnet_units", 1, 16384);
+  const int64_t layers = dims.speech_decoder_postnet_layers;
+  const int64_t units = dims.speech_decoder_postnet_units;
   for (int64_t i = 0; i < layers; ++i) {
     const std::string name = "postnet.layers." + std::to_string(i);
     layers_.push_back({.name = stage.name() + "." + name,

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "nn/context.h"
-#include "nn/linear.h"
-#include "nn/weight.h"
-#include "stage/model.h"
+#include "parley/core/model/model.h"
+#include "parley/core/nn/context.h"
+#include "parley/core/nn/linear.h"
+#include "parley/core/nn/weight.h"
 
 namespace parley::decoder {
 

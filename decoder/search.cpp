@@ -1,12 +1,12 @@
-#include "decoder/search.h"
+#include "parley/decoder/search.h"
 
 #include <algorithm>
 #include <cmath>
 #include <random>
 #include <utility>
 
-#include "base/error.h"
-#include "decoder/search_state.h"
+#include "parley/core/base/error.h"
+#include "parley/decoder/search_state.h"
 
 namespace parley::decoder {
 
@@ -85,7 +85,7 @@ int slots_for(const DecodeTask& task) {
   return task.beam + (task.hotwords ? hot_sequences(task.beam) : 0);
 }
 
-Search::Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots)
+Search::Search(const WhisperDecoder& decoder, const text::SpecialTokens& special, int slots)
     : decoder_(decoder),
       no_speech_(special.no_speech),
       eot_(special.eot),
@@ -282,11 +282,24 @@ const Search::Hypothesis& Search::best_of(std::span<const Hypothesis> finished,
                            });
 }
 
-DecodeResult Search::finish(Group& group) {
+void Search::free_slots_of(const Group& group) {
   for (const int slot : group.slots) {
     state_.reset(slot, nullptr);
     free_.push_back(slot);
   }
+}
+
+void Search::cancel(int64_t task) {
+  const auto is_it = [task](const std::unique_ptr<Group>& group) { return group->number == task; };
+  std::erase_if(waiting_, is_it);
+  for (const std::unique_ptr<Group>& group : active_) {
+    if (is_it(group)) free_slots_of(*group);
+  }
+  std::erase_if(active_, is_it);
+}
+
+DecodeResult Search::finish(Group& group) {
+  free_slots_of(group);
   // What was cut off counts too; beside finished beams only as far as candidates are missing.
   std::stable_sort(group.active.begin(), group.active.end(),
                    [](const Hypothesis& a, const Hypothesis& b) { return a.score() > b.score(); });
@@ -326,7 +339,7 @@ std::vector<DecodeResult> decode(nn::Context& ctx, Search& search, std::vector<D
   return results;
 }
 
-LanguageGuess detect_language(nn::Context& ctx, const TokenDecoder& decoder,
+LanguageGuess detect_language(nn::Context& ctx, const WhisperDecoder& decoder,
                               const text::SpecialTokens& special,
                               std::shared_ptr<const CrossState> cross) {
   const nn::Scope scope(ctx);

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "decoder/hotwords.h"
-#include "decoder/kv_state.h"
-#include "decoder/logit_rules.h"
-#include "decoder/token_decoder.h"
-#include "text/special_tokens.h"
+#include "parley/decoder/hotwords.h"
+#include "parley/decoder/kv_state.h"
+#include "parley/decoder/logit_rules.h"
+#include "parley/decoder/whisper.h"
+#include "parley/text/tokenizer/special_tokens.h"
 
 namespace parley::decoder {
 
@@ -65,12 +65,14 @@ int slots_for(const DecodeTask& task);
 class Search {
  public:
   // slots: sequences decoded together; a task takes as many as slots_for() says.
-  Search(const TokenDecoder& decoder, const text::SpecialTokens& special, int slots);
+  Search(const WhisperDecoder& decoder, const text::SpecialTokens& special, int slots);
   ~Search();
 
   // Returns the task's number: 0, 1, 2, ... Throws Error when it needs more slots than there are,
   // or its tokens are too many.
   int64_t submit(DecodeTask task);
+  // Forgets a task that is not finished.
+  void cancel(int64_t task);
   bool idle() const { return waiting_.empty() && active_.empty(); }
   int slots() const { return state_.slots(); }
   int free_slots() const { return static_cast<int>(free_.size()); }
@@ -105,9 +107,10 @@ class Search {
   static const Hypothesis& best_of(std::span<const Hypothesis> finished, float length_penalty);
   static double best_plain_score(const Group& group, const Survivors& plain);
   void replace_active(Group& group, Survivors next);
+  void free_slots_of(const Group& group);
   DecodeResult finish(Group& group);
 
-  const TokenDecoder& decoder_;
+  const WhisperDecoder& decoder_;
   int32_t no_speech_;
   int32_t eot_;
   KvState state_;
@@ -132,7 +135,7 @@ struct LanguageGuess {
 };
 // The likelihood of each language of a multilingual checkpoint: one step on sot, softmax over the
 // language tokens only. Reference: openai/whisper decoding.py, detect_language.
-LanguageGuess detect_language(nn::Context& ctx, const TokenDecoder& decoder,
+LanguageGuess detect_language(nn::Context& ctx, const WhisperDecoder& decoder,
                               const text::SpecialTokens& special,
                               std::shared_ptr<const CrossState> cross);
 

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "decoder/search.h"
+#include "parley/decoder/search.h"
 
 namespace parley::decoder {
 

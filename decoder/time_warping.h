@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "nn/context.h"
-#include "nn/tensor.h"
+#include "parley/core/nn/context.h"
+#include "parley/core/nn/tensor.h"
 
 namespace parley::decoder {
 

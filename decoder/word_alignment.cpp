@@ -1,4 +1,4 @@
-#include "decoder/word_alignment.h"
+#include "parley/decoder/word_alignment.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,9 +6,9 @@
 #include <string_view>
 #include <utility>
 
-#include "decoder/time_warping.h"
-#include "text/utf8.h"
-#include "text/word_tokens.h"
+#include "parley/decoder/time_warping.h"
+#include "parley/text/scoring/word_tokens.h"
+#include "parley/text/utf8.h"
 
 namespace parley::decoder {
 
@@ -25,7 +25,7 @@ bool all_finite(const nn::Tensor& matrix) {
 
 }  // namespace
 
-std::vector<std::vector<AlignedWord>> align_words(nn::Context& ctx, const TokenDecoder& decoder,
+std::vector<std::vector<AlignedWord>> align_words(nn::Context& ctx, const WhisperDecoder& decoder,
                                                   const text::Tokenizer& tokenizer,
                                                   const AlignTask& task) {
   std::vector<std::vector<AlignedWord>> aligned(task.texts.size());

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "decoder/token_decoder.h"
-#include "text/tokenizer.h"
+#include "parley/decoder/whisper.h"
+#include "parley/text/tokenizer/tokenizer.h"
 
 namespace parley::decoder {
 
@@ -36,7 +36,7 @@ struct AlignedWord {
 // to.
 // Reference: openai/whisper timing.py, find_alignment; there a word may reach into the next
 // segment.
-std::vector<std::vector<AlignedWord>> align_words(nn::Context& ctx, const TokenDecoder& decoder,
+std::vector<std::vector<AlignedWord>> align_words(nn::Context& ctx, const WhisperDecoder& decoder,
                                                   const text::Tokenizer& tokenizer,
                                                   const AlignTask& task);
 

@@ -8,12 +8,12 @@ extern "C" {
 #include <cmath>
 #include <utility>
 
-#include "base/error.h"
-#include "dsp/audio_source.h"
-#include "dsp/frame_sync.h"
-#include "dsp/libav_container.h"
-#include "dsp/links.h"
-#include "dsp/timeline.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/audio_source.h"
+#include "parley/dsp/frame_sync.h"
+#include "parley/dsp/libav_container.h"
+#include "parley/dsp/links.h"
+#include "parley/dsp/timeline.h"
 
 namespace parley::dsp {
 

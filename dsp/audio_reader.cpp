@@ -1,4 +1,4 @@
-#include "dsp/audio_reader.h"
+#include "parley/dsp/audio_reader.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,9 +11,9 @@
 #include <limits>
 #include <utility>
 
-#include "base/error.h"
-#include "dsp/audio_source.h"
-#include "dsp/resampler.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/audio_source.h"
+#include "parley/dsp/resampler.h"
 
 namespace parley::dsp {
 

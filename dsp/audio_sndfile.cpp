@@ -5,10 +5,10 @@
 #include <exception>
 #include <utility>
 
-#include "base/error.h"
-#include "dsp/audio_source.h"
-#include "dsp/timeline.h"
-#include "dsp/wav_chunks.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/audio_source.h"
+#include "parley/dsp/timeline.h"
+#include "parley/dsp/wav_chunks.h"
 
 namespace parley::dsp {
 

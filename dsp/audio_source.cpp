@@ -1,10 +1,10 @@
-#include "dsp/audio_source.h"
+#include "parley/dsp/audio_source.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "base/error.h"
-#include "dsp/timeline.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/timeline.h"
 
 namespace parley::dsp {
 

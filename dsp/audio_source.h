@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "dsp/audio_reader.h"
-#include "dsp/byte_input.h"
-#include "dsp/channel_mix.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/dsp/byte_input.h"
+#include "parley/dsp/channel_mix.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/byte_input.h"
+#include "parley/dsp/byte_input.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/channel_mix.h"
+#include "parley/dsp/channel_mix.h"
 
 extern "C" {
 #include <libavutil/channel_layout.h>

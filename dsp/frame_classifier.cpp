@@ -1,4 +1,4 @@
-#include "dsp/frame_classifier.h"
+#include "parley/dsp/frame_classifier.h"
 
 #include <algorithm>
 #include <array>

@@ -5,8 +5,8 @@
 #include <memory>
 #include <span>
 
-#include "dsp/silero_vad.h"
-#include "dsp/vad.h"
+#include "parley/dsp/silero_vad.h"
+#include "parley/dsp/vad.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/frame_sync.h"
+#include "parley/dsp/frame_sync.h"
 
 #include <algorithm>
 #include <string_view>

@@ -1,4 +1,4 @@
-#include "dsp/libav_container.h"
+#include "parley/dsp/libav_container.h"
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -10,8 +10,8 @@ extern "C" {
 #include <string_view>
 #include <utility>
 
-#include "base/error.h"
-#include "dsp/mp4_boxes.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/mp4_boxes.h"
 
 namespace parley::dsp {
 

@@ -7,8 +7,8 @@
 #include <memory>
 #include <optional>
 
-#include "dsp/byte_input.h"
-#include "dsp/links.h"
+#include "parley/dsp/byte_input.h"
+#include "parley/dsp/links.h"
 
 struct AVCodec;
 struct AVFormatContext;

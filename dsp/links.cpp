@@ -1,11 +1,11 @@
-#include "dsp/links.h"
+#include "parley/dsp/links.h"
 
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <string_view>
 
-#include "dsp/mp4_boxes.h"
+#include "parley/dsp/mp4_boxes.h"
 
 namespace parley::dsp {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "dsp/byte_input.h"
+#include "parley/dsp/byte_input.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/log_mel.h"
+#include "parley/dsp/log_mel.h"
 
 #include <fftw3.h>
 
@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "dsp/mel_filters.h"
-#include "dsp/stft.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/mel_filters.h"
+#include "parley/dsp/stft.h"
 
 namespace parley::dsp {
 

@@ -6,8 +6,8 @@
 #include <memory>
 #include <span>
 
-#include "dsp/sample_store.h"
-#include "nn/tensor.h"
+#include "parley/core/nn/tensor.h"
+#include "parley/dsp/sample_store.h"
 
 namespace parley::dsp {
 

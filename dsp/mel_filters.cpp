@@ -1,4 +1,4 @@
-#include "dsp/mel_filters.h"
+#include "parley/dsp/mel_filters.h"
 
 #include <algorithm>
 #include <cmath>

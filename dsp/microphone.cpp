@@ -1,4 +1,4 @@
-#include "dsp/microphone.h"
+#include "parley/dsp/microphone.h"
 
 #include <portaudio.h>
 
@@ -9,10 +9,10 @@
 #include <cmath>
 #include <thread>
 
-#include "base/error.h"
-#include "dsp/audio_reader.h"
-#include "dsp/resampler.h"
-#include "dsp/sound_system.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/dsp/resampler.h"
+#include "parley/dsp/sound_system.h"
 
 namespace parley::dsp {
 

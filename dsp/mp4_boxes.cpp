@@ -1,4 +1,4 @@
-#include "dsp/mp4_boxes.h"
+#include "parley/dsp/mp4_boxes.h"
 
 #include <algorithm>
 #include <array>

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "dsp/byte_input.h"
+#include "parley/dsp/byte_input.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/resampler.h"
+#include "parley/dsp/resampler.h"
 
 extern "C" {
 #include <libavutil/channel_layout.h>
@@ -7,7 +7,7 @@ extern "C" {
 
 #include <algorithm>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::dsp {
 

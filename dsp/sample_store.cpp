@@ -1,8 +1,8 @@
-#include "dsp/sample_store.h"
+#include "parley/dsp/sample_store.h"
 
 #include <algorithm>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/silero_vad.h"
+#include "parley/dsp/silero_vad.h"
 
 #include <algorithm>
 #include <cmath>

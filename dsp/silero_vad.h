@@ -7,9 +7,9 @@
 #include <memory>
 #include <span>
 
-#include "nn/context.h"
-#include "nn/linear.h"
-#include "nn/weight.h"
+#include "parley/core/nn/context.h"
+#include "parley/core/nn/linear.h"
+#include "parley/core/nn/weight.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/sound_system.h"
+#include "parley/dsp/sound_system.h"
 
 #include <fcntl.h>
 #include <portaudio.h>
@@ -6,7 +6,7 @@
 
 #include <cstdio>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::dsp {
 

@@ -1,8 +1,8 @@
 #include <cmath>
 
-#include "base/error.h"
-#include "dsp/audio_reader.h"
-#include "dsp/vad.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/dsp/vad.h"
 
 namespace parley::dsp {
 

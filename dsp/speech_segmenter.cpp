@@ -1,4 +1,4 @@
-#include "dsp/speech_segmenter.h"
+#include "parley/dsp/speech_segmenter.h"
 
 #include <algorithm>
 #include <utility>

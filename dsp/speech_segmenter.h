@@ -8,9 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "dsp/frame_classifier.h"
-#include "dsp/vad.h"
-#include "dsp/window_planner.h"
+#include "parley/dsp/frame_classifier.h"
+#include "parley/dsp/vad.h"
+#include "parley/dsp/window_planner.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/stft.h"
+#include "parley/dsp/stft.h"
 
 #include <fftw3.h>
 
@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "nn/tensor.h"
+#include "parley/core/base/error.h"
+#include "parley/core/nn/tensor.h"
 
 namespace parley::dsp {
 

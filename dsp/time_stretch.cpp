@@ -1,4 +1,4 @@
-#include "dsp/time_stretch.h"
+#include "parley/dsp/time_stretch.h"
 
 #include <SoundTouch.h>
 
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <string>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/timeline.h"
+#include "parley/dsp/timeline.h"
 
 #include <algorithm>
 #include <array>

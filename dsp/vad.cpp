@@ -1,4 +1,4 @@
-#include "dsp/vad.h"
+#include "parley/dsp/vad.h"
 
 #include <webrtc/modules/audio_processing/include/audio_processing.h>
 
@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::dsp {
 

@@ -1,4 +1,4 @@
-#include "dsp/voice_front_end.h"
+#include "parley/dsp/voice_front_end.h"
 
 #include <webrtc/common.h>
 #include <webrtc/modules/audio_processing/include/audio_processing.h>
@@ -7,8 +7,8 @@
 #include <array>
 #include <cmath>
 
-#include "base/error.h"
-#include "dsp/audio_reader.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/audio_reader.h"
 
 namespace parley::dsp {
 

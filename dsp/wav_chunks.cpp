@@ -1,4 +1,4 @@
-#include "dsp/wav_chunks.h"
+#include "parley/dsp/wav_chunks.h"
 
 #include <algorithm>
 #include <array>

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "dsp/byte_input.h"
+#include "parley/dsp/byte_input.h"
 
 namespace parley::dsp {
 

@@ -1,11 +1,11 @@
-#include "dsp/window_planner.h"
+#include "parley/dsp/window_planner.h"
 
 #include <algorithm>
 #include <cmath>
 #include <string>
 
-#include "base/error.h"
-#include "dsp/audio_reader.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/audio_reader.h"
 
 namespace parley::dsp {
 

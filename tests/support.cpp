@@ -1,4 +1,4 @@
-#include "tests/support.h"
+#include "parley/tests/support.h"
 
 #include <cstdlib>
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::test {
 

@@ -1,4 +1,4 @@
-#include "text/languages.h"
+#include "parley/text/languages.h"
 
 #include <algorithm>
 #include <iterator>

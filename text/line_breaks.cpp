@@ -1,12 +1,12 @@
-#include "text/line_breaks.h"
+#include "parley/text/line_breaks.h"
 
 #include <unicode/brkiter.h>
 #include <unicode/locid.h>
 #include <unicode/uchar.h>
 #include <unicode/utext.h>
 
-#include "base/error.h"
-#include "text/utf8.h"
+#include "parley/core/base/error.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 

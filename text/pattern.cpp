@@ -1,10 +1,10 @@
-#include "text/pattern.h"
+#include "parley/text/pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#include "base/error.h"
-#include "text/utf8.h"
+#include "parley/core/base/error.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 

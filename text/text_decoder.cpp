@@ -1,4 +1,4 @@
-#include "text/text_decoder.h"
+#include "parley/text/text_decoder.h"
 
 #include <unicode/ucnv.h>
 #include <unicode/ucsdet.h>
@@ -8,8 +8,8 @@
 #include <array>
 #include <utility>
 
-#include "base/error.h"
-#include "text/utf8.h"
+#include "parley/core/base/error.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 

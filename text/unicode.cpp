@@ -1,4 +1,4 @@
-#include "text/unicode.h"
+#include "parley/text/unicode.h"
 
 #include <unicode/locid.h>
 #include <unicode/normalizer2.h>
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <array>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::text {
 

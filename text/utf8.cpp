@@ -1,4 +1,4 @@
-#include "text/utf8.h"
+#include "parley/text/utf8.h"
 
 #include <algorithm>
 #include <cassert>

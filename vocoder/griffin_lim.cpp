@@ -1,4 +1,4 @@
-#include "vocoder/griffin_lim.h"
+#include "parley/vocoder/griffin_lim.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,9 +8,9 @@
 #include <span>
 #include <string>
 
-#include "base/error.h"
-#include "dsp/mel_filters.h"
-#include "dsp/stft.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/mel_filters.h"
+#include "parley/dsp/stft.h"
 
 namespace parley::vocoder {
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "nn/context.h"
-#include "stage/mel_contract.h"
+#include "parley/core/model/mel_contract.h"
+#include "parley/core/nn/context.h"
 
 namespace parley::vocoder {
 

@@ -1,12 +1,12 @@
-#include "vocoder/hifigan.h"
+#include "parley/vocoder/hifigan.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <limits>
 
-#include "nn/measured.h"
-#include "vocoder/hifigan_network.h"
+#include "parley/core/nn/measured.h"
+#include "parley/vocoder/hifigan_network.h"
 
 namespace parley::vocoder {
 

@@ -6,10 +6,10 @@
 #include <span>
 #include <vector>
 
-#include "nn/context.h"
-#include "nn/weight.h"
-#include "stage/hifigan.h"
-#include "stage/model.h"
+#include "parley/core/model/hifigan.h"
+#include "parley/core/model/model.h"
+#include "parley/core/nn/context.h"
+#include "parley/core/nn/weight.h"
 
 namespace parley::vocoder {
 

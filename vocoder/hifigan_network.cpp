@@ -1,10 +1,10 @@
-#include "vocoder/hifigan_network.h"
+#include "parley/vocoder/hifigan_network.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "base/error.h"
-#include "nn/isa.h"
+#include "parley/core/base/error.h"
+#include "parley/core/nn/cpu/isa.h"
 
 namespace parley::vocoder {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "nn/convolution.h"
-#include "stage/layers.h"
-#include "vocoder/hifigan.h"
+#include "parley/core/model/layers.h"
+#include "parley/core/nn/convolution.h"
+#include "parley/vocoder/hifigan.h"
 
 namespace parley::vocoder {
 

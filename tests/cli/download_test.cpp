@@ -1,21 +1,21 @@
 // Downloads from a server that behaves as networks do.
-#include "cli/download.h"
+#include "parley/store/download.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <optional>
 
-#include "stage/digest.h"
-#include "tests/cli/http_server.h"
-#include "tests/dsp/signals.h"
-#include "tests/support.h"
+#include "parley/core/model/digest.h"
+#include "parley/tests/cli/http_server.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/support.h"
 
 namespace parley::test {
 namespace {
 
 namespace fs = std::filesystem;
-using cli::DownloadOptions;
+using store::DownloadOptions;
 
 // 300 kB that differ everywhere.
 std::string contents(char seed = 0) {
@@ -45,29 +45,29 @@ struct Download : testing::Test {
   std::vector<std::string> notices;
   std::string all = contents();
 
-  DownloadOptions options() {
+  store::DownloadOptions options() {
     return {.attempts = 4,
             .first_delay = std::chrono::milliseconds(1),
             .notice = [this](const std::string& text) { notices.push_back(text); }};
   }
-  DownloadOptions known() {
-    DownloadOptions result = options();
+  store::DownloadOptions known() {
+    store::DownloadOptions result = options();
     result.bytes = all.size();
     result.sha256 = digest_of(all);
     return result;
   }
   // What it throws.
-  std::string failure(const HttpServer& server, const DownloadOptions& given) const {
+  std::string failure(const HttpServer& server, const store::DownloadOptions& given) const {
     try {
-      cli::download(server.url() + "/model.pt", file, given);
+      store::download(server.url() + "/model.pt", file, given);
     } catch (const Error& error) {
       EXPECT_FALSE(fs::exists(file)) << "half made";
       return error.what();
     }
     return "nothing";
   }
-  void expect_whole(const HttpServer& server, const DownloadOptions& given) const {
-    const cli::Downloaded got = cli::download(server.url() + "/model.pt", file, given);
+  void expect_whole(const HttpServer& server, const store::DownloadOptions& given) const {
+    const store::Downloaded got = store::download(server.url() + "/model.pt", file, given);
     EXPECT_EQ(read_bytes(file), all);
     EXPECT_EQ(got.bytes, all.size());
     EXPECT_EQ(got.sha256, digest_of(all));
@@ -81,7 +81,7 @@ struct Download : testing::Test {
 TEST_F(Download, GivesTheFileItsSizeAndDigest) {
   const HttpServer server([&](const HttpRequest& request) { return http_file(request, all); });
   uint64_t last = 0;
-  DownloadOptions given = options();
+  store::DownloadOptions given = options();
   given.progress = [&](uint64_t done, uint64_t total) {
     EXPECT_GE(done, last);
     EXPECT_EQ(total, all.size());
@@ -142,7 +142,7 @@ TEST_F(Download, WithoutAValidatorOrDigestBeginsAnew) {
   const HttpServer server([&](const HttpRequest& request) {
     return left-- > 0 ? broken_after(without_etag(request), 100'000) : without_etag(request);
   });
-  DownloadOptions once = options();
+  store::DownloadOptions once = options();
   once.attempts = 1;
   failure(server, once);
   ASSERT_EQ(fs::file_size(part()), 100'000u);
@@ -195,7 +195,7 @@ TEST_F(Download, TriesAgainWhenAServerIsInTrouble) {
   const HttpServer server([&](const HttpRequest& request) {
     return at < answers.size() ? answers[at++] : http_file(request, all);
   });
-  DownloadOptions given = options();
+  store::DownloadOptions given = options();
   given.attempts = 5;
   expect_whole(server, given);
   EXPECT_EQ(server.requests().size(), 5u);
@@ -212,7 +212,7 @@ TEST_F(Download, GivesUpAfterItsAttempts) {
 TEST_F(Download, DoesNotRepeatWhatCannotGoBetter) {
   std::string status = "404 Not Found";
   const HttpServer server([&](const HttpRequest&) { return http_answer(status, "page"); });
-  EXPECT_THROW(cli::download(server.url() + "/model.pt", file, options()), cli::NotFound);
+  EXPECT_THROW(store::download(server.url() + "/model.pt", file, options()), store::NotFound);
   for (const char* refusal : {"403 Forbidden", "400 Bad", "304 Not Modified", "204 Nothing"}) {
     status = refusal;
     EXPECT_HAS(failure(server, options()), status.substr(0, 3));
@@ -287,7 +287,7 @@ TEST_F(Download, FollowsRedirectsButNotForEver) {
 
 TEST_F(Download, ChecksTheDiskBeforeAndMeanwhile) {
   const HttpServer server([&](const HttpRequest& request) { return http_file(request, all); });
-  DownloadOptions given = options();
+  store::DownloadOptions given = options();
   given.free_bytes = [&] { return all.size() - 1; };
   EXPECT_HAS(failure(server, given), "needs 300.0 kB of disk space");
   EXPECT_EQ(fs::file_size(part()), 0u);
@@ -306,20 +306,21 @@ TEST_F(Download, DoesNotWriteThroughALink) {
 
 TEST_F(Download, CanBeStopped) {
   const HttpServer server([&](const HttpRequest& request) { return http_file(request, all); });
-  DownloadOptions given = options();
+  store::DownloadOptions given = options();
   given.stopped = [] { return true; };
-  EXPECT_THROW(cli::download(server.url() + "/model.pt", file, given), Stopped);
+  EXPECT_THROW(store::download(server.url() + "/model.pt", file, given), Stopped);
   EXPECT_FALSE(fs::exists(file));
 }
 
 TEST_F(Download, ReadsFilesAndRefusesOtherSchemes) {
   const fs::path source = folder.path() / "source.pt";
   write_file(source, all);
-  EXPECT_EQ(cli::download("file://" + source.string(), file, known()).bytes, all.size());
+  EXPECT_EQ(store::download("file://" + source.string(), file, known()).bytes, all.size());
   EXPECT_EQ(read_bytes(file), all);
-  EXPECT_THROW(cli::download("file://" + source.string() + "x", file, options()), cli::NotFound);
-  EXPECT_THROW(cli::download("ftp://127.0.0.1/x", file, options()), Error);
-  EXPECT_THROW(cli::download("gopher://127.0.0.1/x", file, options()), Error);
+  EXPECT_THROW(store::download("file://" + source.string() + "x", file, options()),
+               store::NotFound);
+  EXPECT_THROW(store::download("ftp://127.0.0.1/x", file, options()), Error);
+  EXPECT_THROW(store::download("gopher://127.0.0.1/x", file, options()), Error);
 }
 
 TEST_F(Download, AnEmptyFileIsAFile) {
@@ -329,17 +330,18 @@ TEST_F(Download, AnEmptyFileIsAFile) {
 }
 
 TEST_F(Download, AMirrorHasHostsAsFolders) {
-  EXPECT_EQ(cli::mirrored_url("https://a.org/b/c.pt", ""), "https://a.org/b/c.pt");
-  EXPECT_EQ(cli::mirrored_url("https://a.org/b/c.pt", "https://m/x/"), "https://m/x/a.org/b/c.pt");
-  EXPECT_EQ(cli::mirrored_url("https://a.org/c.pt", "file:///mnt"), "file:///mnt/a.org/c.pt");
-  EXPECT_EQ(cli::mirrored_url("file:///b/c.pt", "https://m"), "file:///b/c.pt");
+  EXPECT_EQ(store::mirrored_url("https://a.org/b/c.pt", ""), "https://a.org/b/c.pt");
+  EXPECT_EQ(store::mirrored_url("https://a.org/b/c.pt", "https://m/x/"),
+            "https://m/x/a.org/b/c.pt");
+  EXPECT_EQ(store::mirrored_url("https://a.org/c.pt", "file:///mnt"), "file:///mnt/a.org/c.pt");
+  EXPECT_EQ(store::mirrored_url("file:///b/c.pt", "https://m"), "file:///b/c.pt");
 }
 
 TEST_F(Download, PasswordsAreNotShown) {
   const HttpServer server([&](const HttpRequest&) { return http_answer("403 Forbidden", ""); });
   const std::string host = server.url().substr(std::string_view("http://").size());
   try {
-    cli::download("http://me:secret@" + host + "/x", file, options());
+    store::download("http://me:secret@" + host + "/x", file, options());
     FAIL();
   } catch (const Error& error) {
     const std::string what = error.what();

@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "tests/cli/process.h"
-#include "tests/dsp/signals.h"
+#include "parley/tests/cli/process.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::test {
 namespace {

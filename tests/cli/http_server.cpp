@@ -1,4 +1,4 @@
-#include "tests/cli/http_server.h"
+#include "parley/tests/cli/http_server.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

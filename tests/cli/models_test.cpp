@@ -9,11 +9,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "stage/digest.h"
-#include "stage/model.h"
-#include "tests/cli/http_server.h"
-#include "tests/cli/process.h"
-#include "tests/dsp/signals.h"
+#include "parley/core/model/digest.h"
+#include "parley/core/model/model.h"
+#include "parley/tests/cli/http_server.h"
+#include "parley/tests/cli/process.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::test {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/cli/process.h"
+#include "parley/tests/cli/process.h"
 
 namespace parley::test {
 namespace {

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "tests/cli/process.h"
+#include "parley/tests/cli/process.h"
 
 namespace parley::test {
 namespace {

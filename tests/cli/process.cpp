@@ -1,4 +1,4 @@
-#include "tests/cli/process.h"
+#include "parley/tests/cli/process.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -9,8 +9,8 @@
 #include <csignal>
 #include <stdexcept>
 
-#include "stage/convert.h"
-#include "tests/dsp/signals.h"
+#include "parley/convert/convert.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::test {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/support.h"
+#include "parley/tests/support.h"
 
 namespace parley::test {
 

@@ -6,11 +6,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "dsp/audio_reader.h"
-#include "stage/convert.h"
-#include "tests/cli/process.h"
-#include "tests/dsp/signals.h"
-#include "tests/golden/golden_voice.h"
+#include "parley/convert/convert.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/tests/cli/process.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/golden/golden_voice.h"
 
 namespace parley::test {
 namespace {

@@ -8,9 +8,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "stage/convert.h"
-#include "tests/cli/process.h"
-#include "tests/dsp/signals.h"
+#include "parley/convert/convert.h"
+#include "parley/tests/cli/process.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::test {
 namespace {

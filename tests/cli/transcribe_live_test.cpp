@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli/live_view.h"
-#include "tests/cli/process.h"
-#include "tests/dsp/signals.h"
+#include "parley/cli/transcribe/live_view.h"
+#include "parley/tests/cli/process.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::test {
 namespace {

@@ -7,8 +7,8 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
-#include "tests/cli/process.h"
-#include "tests/dsp/signals.h"
+#include "parley/tests/cli/process.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::test {
 namespace {

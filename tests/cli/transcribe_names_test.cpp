@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "tests/cli/process.h"
-#include "tests/dsp/signals.h"
+#include "parley/tests/cli/process.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::test {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "tests/cli/process.h"
+#include "parley/tests/cli/process.h"
 
 namespace parley::test {
 namespace {

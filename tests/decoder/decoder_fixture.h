@@ -6,19 +6,19 @@
 #include <map>
 #include <memory>
 
-#include "decoder/search.h"
-#include "dsp/audio_reader.h"
-#include "dsp/log_mel.h"
-#include "encoder/speech_encoder.h"
-#include "tests/golden/golden_model.h"
+#include "parley/decoder/search.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/dsp/log_mel.h"
+#include "parley/encoder/whisper.h"
+#include "parley/tests/golden/golden_model.h"
 
 namespace parley::test {
 
 struct DecoderFixture {
   GoldenModel golden;
   nn::Context ctx;
-  encoder::SpeechEncoder encoder;
-  decoder::TokenDecoder decoder;
+  encoder::WhisperEncoder encoder;
+  decoder::WhisperDecoder decoder;
   text::Tokenizer tokenizer;
   dsp::LogMel log_mel;
 

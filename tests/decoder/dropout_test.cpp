@@ -1,4 +1,4 @@
-#include "decoder/dropout.h"
+#include "parley/decoder/dropout.h"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
-#include "decoder/hotwords.h"
+#include "parley/decoder/hotwords.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
 
-#include "base/error.h"
-#include "tests/decoder/decoder_fixture.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/decoder/decoder_fixture.h"
 
 namespace parley::decoder {
 namespace {

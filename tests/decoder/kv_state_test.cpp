@@ -1,8 +1,8 @@
-#include "decoder/kv_state.h"
+#include "parley/decoder/kv_state.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::decoder {
 namespace {

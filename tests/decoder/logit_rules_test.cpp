@@ -1,4 +1,4 @@
-#include "decoder/logit_rules.h"
+#include "parley/decoder/logit_rules.h"
 
 #include <gtest/gtest.h>
 

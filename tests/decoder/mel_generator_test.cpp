@@ -1,9 +1,9 @@
-#include "decoder/mel_generator.h"
+#include "parley/decoder/mel_generator.h"
 
 #include <gtest/gtest.h>
 
-#include "decoder/postnet.h"
-#include "tests/golden/golden_voice.h"
+#include "parley/decoder/postnet.h"
+#include "parley/tests/golden/golden_voice.h"
 
 namespace parley::decoder {
 namespace {
@@ -13,7 +13,7 @@ using nn::Tensor;
 struct Fixture {
   test::GoldenVoice voice;
   nn::Context ctx{{.threads = 2}};
-  MelDecoder decoder{voice.model.stage("mel_decoder"), nn::Precision::kF32, ctx.team()};
+  SpeechT5MelDecoder decoder{voice.model.stage("mel_decoder"), nn::Precision::kF32, ctx.team()};
   std::vector<float> speaker = decoder.speaker(ctx, voice.speaker());
 
   MelOptions fed() const {

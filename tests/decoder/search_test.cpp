@@ -1,13 +1,13 @@
 // Every decode that the reference made of the golden models (tests/golden/README.md), by our
 // search.
-#include "decoder/search.h"
+#include "parley/decoder/search.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "base/error.h"
-#include "tests/decoder/decoder_fixture.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/decoder/decoder_fixture.h"
 
 namespace parley::decoder {
 namespace {

@@ -1,4 +1,4 @@
-#include "decoder/time_warping.h"
+#include "parley/decoder/time_warping.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "decoder/word_alignment.h"
+#include "parley/decoder/word_alignment.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "tests/decoder/decoder_fixture.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/decoder/decoder_fixture.h"
 
 namespace parley::decoder {
 namespace {

@@ -1,5 +1,5 @@
 // What is damaged is silence and reported; the rest is heard at its time.
-#include "tests/dsp/recordings.h"
+#include "parley/tests/dsp/recordings.h"
 
 namespace parley::dsp {
 namespace {

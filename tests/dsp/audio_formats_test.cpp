@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "tests/dsp/signals.h"
-#include "tests/support.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/support.h"
 
 namespace parley::dsp {
 namespace {

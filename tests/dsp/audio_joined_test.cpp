@@ -1,5 +1,5 @@
 // Several recordings in one file, other rates and channels in the middle, several tracks.
-#include "tests/dsp/recordings.h"
+#include "parley/tests/dsp/recordings.h"
 
 namespace parley::dsp {
 namespace {

@@ -1,5 +1,5 @@
 // Hostile, damaged and very long files; offsets and durations.
-#include "dsp/audio_reader.h"
+#include "parley/dsp/audio_reader.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -9,8 +9,8 @@
 #include <limits>
 #include <random>
 
-#include "tests/dsp/signals.h"
-#include "tests/support.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/support.h"
 
 namespace parley::dsp {
 namespace {

@@ -1,5 +1,5 @@
 // Sound is heard at the times that its container tells.
-#include "tests/dsp/recordings.h"
+#include "parley/tests/dsp/recordings.h"
 
 namespace parley::dsp {
 namespace {

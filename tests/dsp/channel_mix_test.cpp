@@ -1,12 +1,12 @@
 // Which channels are heard, and how loud.
-#include "dsp/channel_mix.h"
+#include "parley/dsp/channel_mix.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "tests/dsp/signals.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::dsp {
 namespace {

@@ -1,4 +1,4 @@
-#include "dsp/log_mel.h"
+#include "parley/dsp/log_mel.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <random>
 #include <thread>
 
-#include "tests/dsp/signals.h"
-#include "tests/support.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/support.h"
 
 namespace parley::dsp {
 namespace {

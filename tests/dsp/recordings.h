@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/dsp/signals.h"
-#include "tests/support.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/support.h"
 
 namespace parley::test {
 

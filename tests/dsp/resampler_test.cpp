@@ -1,11 +1,11 @@
-#include "dsp/resampler.h"
+#include "parley/dsp/resampler.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 
-#include "tests/dsp/signals.h"
+#include "parley/tests/dsp/signals.h"
 
 namespace parley::dsp {
 namespace {

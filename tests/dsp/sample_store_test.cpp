@@ -1,11 +1,11 @@
-#include "dsp/sample_store.h"
+#include "parley/dsp/sample_store.h"
 
 #include <gtest/gtest.h>
 
 #include <numeric>
 
-#include "tests/dsp/signals.h"
-#include "tests/support.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/support.h"
 
 namespace parley::dsp {
 namespace {

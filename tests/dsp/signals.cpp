@@ -1,4 +1,4 @@
-#include "tests/dsp/signals.h"
+#include "parley/tests/dsp/signals.h"
 
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 #include <random>
 #include <thread>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::test {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "dsp/audio_reader.h"
+#include "parley/dsp/audio_reader.h"
 
 namespace parley::test {
 

@@ -1,4 +1,4 @@
-#include "dsp/stft.h"
+#include "parley/dsp/stft.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "base/error.h"
-#include "dsp/mel_filters.h"
+#include "parley/core/base/error.h"
+#include "parley/dsp/mel_filters.h"
 
 namespace parley::dsp {
 namespace {

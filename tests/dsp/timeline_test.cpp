@@ -1,5 +1,5 @@
 // Times that a container tells: what is silence, what is there already, and what cannot be true.
-#include "dsp/timeline.h"
+#include "parley/dsp/timeline.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "dsp/vad.h"
+#include "parley/dsp/vad.h"
 
 #include <gtest/gtest.h>
 
-#include "tests/dsp/signals.h"
-#include "tests/support.h"
+#include "parley/tests/dsp/signals.h"
+#include "parley/tests/support.h"
 
 namespace parley::dsp {
 namespace {

@@ -1,4 +1,4 @@
-#include "dsp/voice_front_end.h"
+#include "parley/dsp/voice_front_end.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "dsp/microphone.h"
+#include "parley/dsp/microphone.h"
 
 namespace parley::dsp {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "stage/checkpoint.h"
+#include "parley/convert/checkpoint.h"
 
 namespace parley::fuzz {
 

@@ -3,10 +3,10 @@
 #include <span>
 #include <string>
 
-#include "base/error.h"
-#include "stage/ctranslate2.h"
-#include "stage/ctranslate2_file.h"
-#include "tests/fuzz/checkpoint.h"
+#include "parley/convert/ctranslate2.h"
+#include "parley/convert/ctranslate2_file.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/fuzz/checkpoint.h"
 
 namespace {
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
-#include "stage/ggml.h"
-#include "tests/fuzz/checkpoint.h"
+#include "parley/convert/ggml.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/fuzz/checkpoint.h"
 
 namespace {
 

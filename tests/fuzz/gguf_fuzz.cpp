@@ -2,9 +2,9 @@
 #include <cstdint>
 #include <span>
 
-#include "base/error.h"
-#include "stage/gguf.h"
-#include "tests/fuzz/checkpoint.h"
+#include "parley/convert/gguf.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/fuzz/checkpoint.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {

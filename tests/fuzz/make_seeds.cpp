@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <fstream>
 
-#include "base/file.h"
-#include "stage/convert.h"
-#include "stage/safetensors.h"
+#include "parley/convert/convert.h"
+#include "parley/core/base/file.h"
+#include "parley/core/model/safetensors.h"
 
 namespace parley {
 namespace {
@@ -209,7 +209,7 @@ void make_npy(const fs::path& voice, const fs::path& folder) {
 }
 
 void make_seeds(const fs::path& source, const fs::path& output) {
-  const fs::path golden = source / "tests/stage/golden";
+  const fs::path golden = source / "tests/convert/golden";
   fs::remove_all(output);
   fs::create_directories(output);
   make_safetensors(output / "safetensors");

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "text/basic_normalizer.h"
-#include "text/english_normalizer.h"
-#include "text/utf8.h"
-#include "text/word_error_rate.h"
+#include "parley/text/scoring/basic_normalizer.h"
+#include "parley/text/scoring/english_normalizer.h"
+#include "parley/text/scoring/word_error_rate.h"
+#include "parley/text/utf8.h"
 
 namespace {
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <span>
 
-#include "base/error.h"
-#include "stage/npy.h"
+#include "parley/convert/npy.h"
+#include "parley/core/base/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kMaxElements = 4096;

@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <span>
 
-#include "base/error.h"
-#include "stage/pickle.h"
+#include "parley/convert/pickle.h"
+#include "parley/core/base/error.h"
 
 using parley::stage::Pickle;
 

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <string_view>
 
-#include "base/error.h"
-#include "stage/manifest.h"
-#include "stage/registry.h"
+#include "parley/core/base/error.h"
+#include "parley/core/model/manifest.h"
+#include "parley/store/registry.h"
 
 namespace {
 
@@ -14,9 +14,9 @@ void require(bool holds) {
   if (!holds) __builtin_trap();
 }
 
-void check(const parley::stage::RegisteredModel& model) {
+void check(const parley::store::RegisteredModel& model) {
   require(parley::stage::is_model_name(model.name));
-  for (const parley::stage::SourceFile& file : model.files) {
+  for (const parley::store::SourceFile& file : model.files) {
     const auto path = (std::filesystem::path("/a") / file.file).lexically_normal();
     require(path.string().starts_with("/a/"));
     require(file.url.starts_with("https://") || file.url.starts_with("file:///") ||
@@ -29,8 +29,8 @@ void check(const parley::stage::RegisteredModel& model) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const auto registry =
-        parley::stage::parse_registry({reinterpret_cast<const char*>(data), size}, "fuzz");
-    for (const parley::stage::RegisteredModel& model : registry) check(model);
+        parley::store::parse_registry({reinterpret_cast<const char*>(data), size}, "fuzz");
+    for (const parley::store::RegisteredModel& model : registry) check(model);
   } catch (const parley::Error&) {
   }
   return 0;

@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string>
 
-#include "base/error.h"
-#include "stage/safetensors.h"
+#include "parley/core/base/error.h"
+#include "parley/core/model/safetensors.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "text/spoken_form.h"
+#include "parley/text/spoken/spoken_form.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
-#include "text/utterances.h"
+#include "parley/core/base/error.h"
+#include "parley/text/spoken/utterances.h"
 
 namespace {
 

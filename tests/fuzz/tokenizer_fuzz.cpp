@@ -9,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
-#include "text/byte_level.h"
-#include "text/tokenizer.h"
-#include "text/utf8.h"
-#include "text/word_tokens.h"
+#include "parley/core/base/error.h"
+#include "parley/text/scoring/word_tokens.h"
+#include "parley/text/tokenizer/byte_level.h"
+#include "parley/text/tokenizer/tokenizer.h"
+#include "parley/text/utf8.h"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "base/error.h"
-#include "stage/openai.h"
+#include "parley/convert/openai.h"
+#include "parley/core/base/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
-#include "nn/linear.h"
-#include "stage/convert.h"
-#include "stage/model.h"
-#include "tests/support.h"
-#include "text/tokenizer.h"
+#include "parley/convert/convert.h"
+#include "parley/core/base/file.h"
+#include "parley/core/model/model.h"
+#include "parley/core/nn/linear.h"
+#include "parley/tests/support.h"
+#include "parley/text/tokenizer/tokenizer.h"
 
 namespace parley::test {
 

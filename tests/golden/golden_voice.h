@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
-#include "stage/convert.h"
-#include "stage/model.h"
-#include "stage/safetensors.h"
-#include "tests/support.h"
+#include "parley/convert/convert.h"
+#include "parley/core/base/file.h"
+#include "parley/core/model/model.h"
+#include "parley/core/model/safetensors.h"
+#include "parley/tests/support.h"
 
 namespace parley::test {
 

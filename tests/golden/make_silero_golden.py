@@ -27,7 +27,7 @@ NAMES |= {f"final_conv.{kind}": f"decoder.decoder.2.{kind}" for kind in ("weight
 
 
 def noise(count, state):
-    """The generator of tests/dsp/silero_vad_test.cpp: 16 bits of a linear congruential generator."""
+    """The generator of tests/dsp/vad_test.cpp: 16 bits of a linear congruential generator."""
     samples = []
     for _ in range(count):
         state = (state * 1664525 + 1013904223) % 2**32

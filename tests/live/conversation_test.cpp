@@ -1,15 +1,16 @@
 // Two who talk in a simulated room: what is said comes back from the walls into the microphone,
 // with the voice of a person who interrupts. Time is counted in samples.
-#include "pipeline/conversation.h"
+#include "parley/pipeline/live/conversation.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <random>
 
-#include "base/error.h"
-#include "tests/golden/golden_voice.h"
-#include "tests/live/live_fixture.h"
+#include "parley/core/base/error.h"
+#include "parley/pipeline/tts/voice_model.h"
+#include "parley/tests/golden/golden_voice.h"
+#include "parley/tests/live/live_fixture.h"
 
 namespace parley::pipeline {
 namespace {

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include "tests/live/live_fixture.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/tests/live/live_fixture.h"
 
 namespace parley::pipeline {
 namespace {

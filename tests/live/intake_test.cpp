@@ -2,8 +2,8 @@
 
 #include <thread>
 
-#include "pipeline/live_intake.h"
-#include "pipeline/played_sound.h"
+#include "parley/pipeline/live/live_intake.h"
+#include "parley/pipeline/live/played_sound.h"
 
 namespace parley::pipeline {
 namespace {

@@ -10,10 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "dsp/audio_reader.h"
-#include "pipeline/live_session.h"
-#include "stage/convert.h"
-#include "tests/support.h"
+#include "parley/convert/convert.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/pipeline/live/live_session.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/tests/support.h"
 
 namespace parley::pipeline {
 

@@ -1,6 +1,6 @@
-#include "decoder/search.h"
-#include "pipeline/live_partials.h"
-#include "tests/live/live_fixture.h"
+#include "parley/decoder/search.h"
+#include "parley/pipeline/live/live_partials.h"
+#include "parley/tests/live/live_fixture.h"
 
 namespace parley::pipeline {
 namespace {

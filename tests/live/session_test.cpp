@@ -4,9 +4,9 @@
 #include <cmath>
 #include <condition_variable>
 
-#include "base/error.h"
-#include "pipeline/live_session.h"
-#include "tests/live/live_fixture.h"
+#include "parley/core/base/error.h"
+#include "parley/pipeline/live/live_session.h"
+#include "parley/tests/live/live_fixture.h"
 
 namespace parley::pipeline {
 namespace {

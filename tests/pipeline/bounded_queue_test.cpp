@@ -1,4 +1,4 @@
-#include "pipeline/bounded_queue.h"
+#include "parley/core/base/bounded_queue.h"
 
 #include <gtest/gtest.h>
 

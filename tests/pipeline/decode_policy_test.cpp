@@ -1,4 +1,4 @@
-#include "pipeline/decode_policy.h"
+#include "parley/pipeline/stt/decode_policy.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "pipeline/windowed_transcript.h"
-#include "tests/pipeline/random_model.h"
+#include "parley/pipeline/stt/windowed_transcript.h"
+#include "parley/tests/pipeline/random_model.h"
 
 namespace parley::pipeline {
 namespace {
@@ -157,22 +157,23 @@ TEST_F(Prompts, AWindowIsHeardAgainWithoutThem) {
   const auto model = load("english-128");
   const TranscribeOptions options = {.prompt = "one two three four five six seven eight nine"};
   const TranscribeEvents events;
-  nn::Context ctx({.threads = 1});
+  const auto engine = start_speech_engine(model, start_engine(1));
+  Listener listener(*engine, Urgency::kFile, {});
   const std::vector<float> mel(
       static_cast<size_t>(model->encoder.frames() * model->encoder.n_mels()));
   const DecodePolicy policy(*model, options);
   WindowedTranscript text(*model, options, events, policy);
-  text.add(ctx, {.window = {.start = 0, .end = 160000}}, listen(ctx, *model, mel));
+  text.add(listener, {.window = {.start = 0, .end = 160000}}, listener.encode(mel));
   ASSERT_EQ(text.take_ready(), std::vector<int64_t>{0});
   EXPECT_GT(text.task(0).sot_index, 0);
   const std::vector<int32_t> other = model->tokenizer.encode(" other words");
-  EXPECT_FALSE(text.take(ctx, 0, {.tokens = other, .avg_logprob = -5})) << "unlikely";
+  EXPECT_FALSE(text.take(listener, 0, {.tokens = other, .avg_logprob = -5})) << "unlikely";
   EXPECT_GT(text.task(0).temperature, 0);
   EXPECT_GT(text.task(0).sot_index, 0) << "with the prompt still";
-  EXPECT_FALSE(text.take(ctx, 0, {.tokens = policy.initial_prompt(), .avg_logprob = -0.1}));
+  EXPECT_FALSE(text.take(listener, 0, {.tokens = policy.initial_prompt(), .avg_logprob = -0.1}));
   EXPECT_EQ(text.task(0).sot_index, 0) << "without";
   EXPECT_EQ(text.task(0).temperature, 0);
-  EXPECT_TRUE(text.take(ctx, 0, {.tokens = policy.initial_prompt(), .avg_logprob = -0.1}));
+  EXPECT_TRUE(text.take(listener, 0, {.tokens = policy.initial_prompt(), .avg_logprob = -0.1}));
   text.settle();
   EXPECT_EQ(text.finish({}).segments.size(), 1u) << "it is what is said";
 }
@@ -181,13 +182,14 @@ TEST_F(Prompts, AWindowThatStaysEmptyIsReported) {
   const auto model = load("english-128");
   const TranscribeOptions options = {.temperatures = {0}};
   const TranscribeEvents events;
-  nn::Context ctx({.threads = 1});
+  const auto engine = start_speech_engine(model, start_engine(1));
+  Listener listener(*engine, Urgency::kFile, {});
   const std::vector<float> mel(
       static_cast<size_t>(model->encoder.frames() * model->encoder.n_mels()));
   WindowedTranscript text(*model, options, events, DecodePolicy(*model, options));
-  text.add(ctx, {.window = {.start = 16000, .end = 160000}, .speech = {{{16000, 160000}, 1}}},
-           listen(ctx, *model, mel));
-  EXPECT_TRUE(text.take(ctx, 0, {.tokens = {}, .avg_logprob = -0.1}));
+  text.add(listener, {.window = {.start = 16000, .end = 160000}, .speech = {{{16000, 160000}, 1}}},
+           listener.encode(mel));
+  EXPECT_TRUE(text.take(listener, 0, {.tokens = {}, .avg_logprob = -0.1}));
   text.settle();
   const Transcript transcript = text.finish({});
   ASSERT_EQ(transcript.rejected.size(), 1u);

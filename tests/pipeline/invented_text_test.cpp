@@ -1,4 +1,4 @@
-#include "pipeline/invented_text.h"
+#include "parley/pipeline/stt/invented_text.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "dsp/audio_reader.h"
+#include "parley/dsp/audio_reader.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,11 +1,11 @@
-#include "pipeline/language_detection.h"
+#include "parley/pipeline/stt/language_detection.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "pipeline/windowed_transcript.h"
-#include "tests/pipeline/random_model.h"
+#include "parley/pipeline/stt/windowed_transcript.h"
+#include "parley/tests/pipeline/random_model.h"
 
 namespace parley::pipeline {
 namespace {
@@ -74,17 +74,18 @@ TEST(LanguageDetection, OnlyTheLanguagesAskedForCount) {
 // none follows.
 TEST_F(RandomModel, WindowsWaitForTheirLanguage) {
   const auto model = load("multilingual-80");
-  nn::Context ctx({.threads = 1});
+  const auto engine = start_speech_engine(model, start_engine(1));
+  Listener listener(*engine, Urgency::kFile, {});
   const TranscribeOptions options;
   const TranscribeEvents events;
   const std::vector<float> mel(
       static_cast<size_t>(model->encoder.frames() * model->encoder.n_mels()));
-  const auto cross = listen(ctx, *model, mel);
+  const auto cross = listener.encode(mel);
   for (const int windows : {2, 4, 6}) {
     WindowedTranscript text(*model, options, events, DecodePolicy(*model, options));
     std::vector<int64_t> ready;
     for (int i = 0; i < windows; ++i) {
-      text.add(ctx, {.window = {.start = i * 16000, .end = (i + 1) * 16000}}, cross);
+      text.add(listener, {.window = {.start = i * 16000, .end = (i + 1) * 16000}}, cross);
       for (const int64_t number : text.take_ready()) ready.push_back(number);
       EXPECT_EQ(ready.size(), i < LanguageDetection::kMaxWindows - 1 ? 0 : i + 1);
     }

@@ -1,15 +1,15 @@
 // The windows strategy with a perfect recognizer: minutes of known words, cut by the real planner
 // at any phase, heard with jittered times and damage wherever a window cuts into speech, joined
 // again. Nothing may be lost, doubled or damaged.
-#include "pipeline/overlap.h"
+#include "parley/pipeline/stt/overlap.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 
-#include "dsp/window_planner.h"
-#include "tests/golden/golden_model.h"
+#include "parley/dsp/window_planner.h"
+#include "parley/tests/golden/golden_model.h"
 
 namespace parley::pipeline {
 namespace {

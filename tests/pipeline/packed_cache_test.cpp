@@ -1,4 +1,4 @@
-#include "stage/packed_cache.h"
+#include "parley/core/model/packed_cache.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -8,11 +8,11 @@
 #include <random>
 #include <thread>
 
-#include "base/file.h"
-#include "nn/isa.h"
-#include "pipeline/speech_model.h"
-#include "stage/compress.h"
-#include "tests/golden/golden_model.h"
+#include "parley/convert/compress.h"
+#include "parley/core/base/file.h"
+#include "parley/core/nn/cpu/isa.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/tests/golden/golden_model.h"
 
 namespace parley::stage {
 namespace {

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "stage/convert.h"
-#include "tests/support.h"
+#include "parley/convert/convert.h"
+#include "parley/tests/support.h"
 
 namespace parley::test {
 

@@ -6,9 +6,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "pipeline/transcriber.h"
-#include "tests/pipeline/pilot.h"
-#include "tests/pipeline/random_model.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/stt/transcriber.h"
+#include "parley/tests/pipeline/pilot.h"
+#include "parley/tests/pipeline/random_model.h"
 
 namespace parley::pipeline {
 namespace {

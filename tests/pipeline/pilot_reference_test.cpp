@@ -7,11 +7,12 @@
 #include <fstream>
 #include <map>
 
-#include "pipeline/transcriber.h"
-#include "tests/pipeline/pilot.h"
-#include "tests/pipeline/random_model.h"
-#include "text/basic_normalizer.h"
-#include "text/word_error_rate.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/stt/transcriber.h"
+#include "parley/tests/pipeline/pilot.h"
+#include "parley/tests/pipeline/random_model.h"
+#include "parley/text/scoring/basic_normalizer.h"
+#include "parley/text/scoring/word_error_rate.h"
 
 namespace parley::pipeline {
 namespace {

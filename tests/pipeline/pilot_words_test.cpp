@@ -8,10 +8,10 @@
 #include <map>
 #include <sstream>
 
-#include "decoder/word_alignment.h"
-#include "pipeline/speech_model.h"
-#include "pipeline/transcriber.h"
-#include "tests/pipeline/pilot.h"
+#include "parley/decoder/word_alignment.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/stt/transcriber.h"
+#include "parley/tests/pipeline/pilot.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,11 +1,12 @@
-#include "pipeline/profiler.h"
+#include "parley/pipeline/evaluation/profiler.h"
 
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "pipeline/transcriber.h"
-#include "tests/golden/golden_model.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/stt/transcriber.h"
+#include "parley/tests/golden/golden_model.h"
 
 namespace parley::pipeline {
 namespace {

@@ -10,9 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/transcriber.h"
-#include "stage/convert.h"
-#include "tests/support.h"
+#include "parley/convert/convert.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/stt/transcriber.h"
+#include "parley/tests/support.h"
 
 namespace parley::test {
 

@@ -1,8 +1,8 @@
-#include "pipeline/segments.h"
+#include "parley/pipeline/stt/segments.h"
 
 #include <gtest/gtest.h>
 
-#include "tests/golden/golden_model.h"
+#include "parley/tests/golden/golden_model.h"
 
 namespace parley::pipeline {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "pipeline/speech_map.h"
-#include "pipeline/vad_model.h"
-#include "tests/pipeline/random_model.h"
+#include "parley/pipeline/stt/speech_map.h"
+#include "parley/pipeline/stt/vad_model.h"
+#include "parley/tests/pipeline/random_model.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,4 +1,4 @@
-#include "pipeline/stitcher.h"
+#include "parley/pipeline/stt/stitcher.h"
 
 #include <gtest/gtest.h>
 

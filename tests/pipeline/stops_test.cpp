@@ -6,10 +6,11 @@
 
 #include <thread>
 
-#include "base/error.h"
-#include "decoder/word_alignment.h"
-#include "pipeline/window_source.h"
-#include "tests/pipeline/random_model.h"
+#include "parley/core/base/error.h"
+#include "parley/decoder/word_alignment.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/stt/window_source.h"
+#include "parley/tests/pipeline/random_model.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,12 +1,12 @@
-#include "pipeline/subtitles.h"
+#include "parley/pipeline/output/subtitles.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
-#include "pipeline/writers.h"
-#include "tests/support.h"
+#include "parley/core/base/file.h"
+#include "parley/pipeline/output/writers.h"
+#include "parley/tests/support.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,4 +1,4 @@
-#include "pipeline/synthesizer.h"
+#include "parley/pipeline/tts/synthesizer.h"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,12 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "base/error.h"
-#include "stage/convert.h"
-#include "stage/voices.h"
-#include "tests/golden/golden_voice.h"
+#include "parley/convert/convert.h"
+#include "parley/convert/voices_convert.h"
+#include "parley/core/base/error.h"
+#include "parley/core/model/voices.h"
+#include "parley/pipeline/tts/voice_model.h"
+#include "parley/tests/golden/golden_voice.h"
 
 namespace parley::pipeline {
 namespace {

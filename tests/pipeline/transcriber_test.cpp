@@ -1,4 +1,4 @@
-#include "pipeline/transcriber.h"
+#include "parley/pipeline/stt/transcriber.h"
 
 #include <gtest/gtest.h>
 #include <sndfile.h>
@@ -7,10 +7,11 @@
 #include <cmath>
 #include <random>
 
-#include "base/error.h"
-#include "stage/convert.h"
-#include "tests/pipeline/random_model.h"
-#include "tests/support.h"
+#include "parley/convert/convert.h"
+#include "parley/core/base/error.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/tests/pipeline/random_model.h"
+#include "parley/tests/support.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,6 +1,6 @@
 // Speech that no text covers is heard again, with a recognizer that ends its text early, leaves
 // gaps, or hears nothing.
-#include "pipeline/unheard.h"
+#include "parley/pipeline/stt/unheard.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +8,8 @@
 #include <cmath>
 #include <random>
 
-#include "pipeline/windowed_transcript.h"
-#include "tests/pipeline/random_model.h"
+#include "parley/pipeline/stt/windowed_transcript.h"
+#include "parley/tests/pipeline/random_model.h"
 
 namespace parley::pipeline {
 namespace {
@@ -150,7 +150,8 @@ TEST_F(UnheardOracle, EveryWordIsTextOrReported) {
   const auto model = load("english-128");
   const TranscribeOptions options{.temperatures = {0}};
   const TranscribeEvents events;
-  nn::Context ctx({.threads = 1});
+  const auto engine = start_speech_engine(model, start_engine(1));
+  Listener listener(*engine, Urgency::kFile, {});
   int64_t said = 0;
   int64_t reported = 0;
   for (uint32_t seed = 0; seed < 60; ++seed) {
@@ -163,7 +164,7 @@ TEST_F(UnheardOracle, EveryWordIsTextOrReported) {
     WindowedTranscript transcript(*model, options, events, DecodePolicy(*model, options));
     std::vector<std::pair<int64_t, Span>> parts;
     for (const dsp::Window& window : source.windows) {
-      transcript.add(ctx, cut(source, window), nullptr);
+      transcript.add(listener, cut(source, window), nullptr);
       for (const int64_t part : transcript.take_ready())
         parts.emplace_back(part, Span{window.start, window.end});
     }
@@ -172,7 +173,7 @@ TEST_F(UnheardOracle, EveryWordIsTextOrReported) {
       std::swap(parts.back(), parts[random() % parts.size()]);
       const auto [part, where] = parts.back();
       parts.pop_back();
-      ASSERT_TRUE(transcript.take(ctx, part, oracle.hear(where)));
+      ASSERT_TRUE(transcript.take(listener, part, oracle.hear(where)));
       while (const auto again = transcript.next_again())
         parts.emplace_back(again->part, again->span);
       transcript.settle();

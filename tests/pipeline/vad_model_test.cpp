@@ -1,4 +1,4 @@
-#include "pipeline/vad_model.h"
+#include "parley/pipeline/stt/vad_model.h"
 
 #include <gtest/gtest.h>
 
@@ -7,13 +7,13 @@
 #include <cstring>
 #include <fstream>
 
-#include "base/error.h"
-#include "base/file.h"
-#include "dsp/audio_reader.h"
-#include "dsp/speech_segmenter.h"
-#include "stage/convert.h"
-#include "stage/model.h"
-#include "tests/support.h"
+#include "parley/convert/convert.h"
+#include "parley/core/base/error.h"
+#include "parley/core/base/file.h"
+#include "parley/core/model/model.h"
+#include "parley/dsp/audio_reader.h"
+#include "parley/dsp/speech_segmenter.h"
+#include "parley/tests/support.h"
 
 namespace parley::pipeline {
 namespace {

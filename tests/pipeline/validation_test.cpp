@@ -5,13 +5,15 @@
 #include <limits>
 #include <random>
 
-#include "base/error.h"
-#include "pipeline/stage_runs.h"
-#include "pipeline/task_scores.h"
-#include "stage/compress.h"
-#include "stage/convert.h"
-#include "tests/golden/golden_model.h"
-#include "tests/golden/golden_voice.h"
+#include "parley/convert/compress.h"
+#include "parley/convert/convert.h"
+#include "parley/core/base/error.h"
+#include "parley/pipeline/evaluation/stage_runs.h"
+#include "parley/pipeline/evaluation/task_scores.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/tts/voice_model.h"
+#include "parley/tests/golden/golden_model.h"
+#include "parley/tests/golden/golden_voice.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,10 +1,10 @@
 // Words and hallucinations in the strategies.
 #include <gtest/gtest.h>
 
-#include "pipeline/hallucinations.h"
-#include "pipeline/word_times.h"
-#include "tests/golden/golden_model.h"
-#include "tests/pipeline/random_model.h"
+#include "parley/pipeline/stt/hallucinations.h"
+#include "parley/pipeline/stt/word_times.h"
+#include "parley/tests/golden/golden_model.h"
+#include "parley/tests/pipeline/random_model.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,11 +1,11 @@
-#include "pipeline/writers.h"
+#include "parley/pipeline/output/writers.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "text/utf8.h"
+#include "parley/text/utf8.h"
 
 namespace parley::pipeline {
 namespace {

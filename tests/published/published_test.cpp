@@ -8,13 +8,14 @@
 #include <numeric>
 #include <random>
 
-#include "pipeline/transcriber.h"
-#include "pipeline/vad_model.h"
-#include "tests/pipeline/pilot.h"
-#include "tests/pipeline/random_model.h"
-#include "text/english_normalizer.h"
-#include "text/utf8.h"
-#include "text/word_error_rate.h"
+#include "parley/pipeline/stt/speech_model.h"
+#include "parley/pipeline/stt/transcriber.h"
+#include "parley/pipeline/stt/vad_model.h"
+#include "parley/tests/pipeline/pilot.h"
+#include "parley/tests/pipeline/random_model.h"
+#include "parley/text/scoring/english_normalizer.h"
+#include "parley/text/scoring/word_error_rate.h"
+#include "parley/text/utf8.h"
 
 namespace parley::pipeline {
 namespace {

@@ -1,8 +1,8 @@
-#include "text/compression_ratio.h"
+#include "parley/text/scoring/compression_ratio.h"
 
 #include <gtest/gtest.h>
 
-#include "tests/text/golden.h"
+#include "parley/tests/text/golden.h"
 
 namespace parley::text {
 namespace {

@@ -1,10 +1,10 @@
-#include "tests/text/golden.h"
+#include "parley/tests/text/golden.h"
 
 #include <random>
 
-#include "base/file.h"
-#include "tests/support.h"
-#include "text/utf8.h"
+#include "parley/core/base/file.h"
+#include "parley/tests/support.h"
+#include "parley/text/utf8.h"
 
 namespace parley::test {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "text/tokenizer.h"
+#include "parley/text/tokenizer/tokenizer.h"
 
 namespace parley::test {
 

@@ -3,13 +3,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
-#include "tests/support.h"
-#include "tests/text/golden.h"
-#include "text/basic_normalizer.h"
-#include "text/english_normalizer.h"
-#include "text/utf8.h"
-#include "text/word_error_rate.h"
+#include "parley/core/base/file.h"
+#include "parley/tests/support.h"
+#include "parley/tests/text/golden.h"
+#include "parley/text/scoring/basic_normalizer.h"
+#include "parley/text/scoring/english_normalizer.h"
+#include "parley/text/scoring/word_error_rate.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 namespace {

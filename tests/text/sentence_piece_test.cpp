@@ -1,12 +1,12 @@
-#include "text/sentence_piece.h"
+#include "parley/text/tokenizer/sentence_piece.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
-#include "base/file.h"
-#include "tests/support.h"
+#include "parley/core/base/error.h"
+#include "parley/core/base/file.h"
+#include "parley/tests/support.h"
 
 namespace parley::text {
 namespace {

@@ -1,13 +1,13 @@
-#include "text/sentences.h"
+#include "parley/text/spoken/sentences.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <random>
 
-#include "base/error.h"
-#include "tests/text/golden.h"
-#include "text/utf8.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/text/golden.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 namespace {

@@ -1,4 +1,4 @@
-#include "text/spoken_form.h"
+#include "parley/text/spoken/spoken_form.h"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,10 @@
 #include <random>
 #include <sstream>
 
-#include "base/file.h"
-#include "tests/support.h"
-#include "tests/text/golden.h"
-#include "text/utf8.h"
+#include "parley/core/base/file.h"
+#include "parley/tests/support.h"
+#include "parley/tests/text/golden.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 namespace {

@@ -1,8 +1,8 @@
-#include "text/ssml.h"
+#include "parley/text/spoken/ssml.h"
 
 #include <gtest/gtest.h>
 
-#include "tests/support.h"
+#include "parley/tests/support.h"
 
 namespace parley::text {
 namespace {

@@ -1,11 +1,11 @@
-#include "text/text_decoder.h"
+#include "parley/text/text_decoder.h"
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "tests/support.h"
-#include "tests/text/golden.h"
-#include "text/utf8.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/support.h"
+#include "parley/tests/text/golden.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 namespace {

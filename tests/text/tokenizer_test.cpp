@@ -1,15 +1,15 @@
-#include "text/tokenizer.h"
+#include "parley/text/tokenizer/tokenizer.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <thread>
 
-#include "base/error.h"
-#include "base/file.h"
-#include "tests/support.h"
-#include "tests/text/golden.h"
-#include "text/utf8.h"
+#include "parley/core/base/error.h"
+#include "parley/core/base/file.h"
+#include "parley/tests/support.h"
+#include "parley/tests/text/golden.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 namespace {

@@ -1,8 +1,8 @@
-#include "text/utf8.h"
+#include "parley/text/utf8.h"
 
 #include <gtest/gtest.h>
 
-#include "tests/text/golden.h"
+#include "parley/tests/text/golden.h"
 
 namespace parley::text {
 namespace {

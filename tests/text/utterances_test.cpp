@@ -1,12 +1,12 @@
-#include "text/utterances.h"
+#include "parley/text/spoken/utterances.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <sstream>
 
-#include "tests/support.h"
-#include "tests/text/golden.h"
+#include "parley/tests/support.h"
+#include "parley/tests/text/golden.h"
 
 namespace parley::text {
 namespace {

@@ -1,16 +1,16 @@
 // The published forms of a vocabulary, whole and damaged.
-#include "text/vocabulary.h"
+#include "parley/text/tokenizer/vocabulary.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "base/error.h"
-#include "tests/support.h"
-#include "tests/text/golden.h"
-#include "text/byte_level.h"
-#include "text/special_tokens.h"
-#include "text/tokenizer.h"
+#include "parley/core/base/error.h"
+#include "parley/tests/support.h"
+#include "parley/tests/text/golden.h"
+#include "parley/text/tokenizer/byte_level.h"
+#include "parley/text/tokenizer/special_tokens.h"
+#include "parley/text/tokenizer/tokenizer.h"
 
 namespace parley::text {
 namespace {

@@ -1,10 +1,10 @@
-#include "text/word_tokens.h"
+#include "parley/text/scoring/word_tokens.h"
 
 #include <gtest/gtest.h>
 
-#include "tests/support.h"
-#include "tests/text/golden.h"
-#include "text/utf8.h"
+#include "parley/tests/support.h"
+#include "parley/tests/text/golden.h"
+#include "parley/text/utf8.h"
 
 namespace parley::text {
 namespace {

@@ -1,4 +1,4 @@
-#include "vocoder/griffin_lim.h"
+#include "parley/vocoder/griffin_lim.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "base/error.h"
+#include "parley/core/base/error.h"
 
 namespace parley::vocoder {
 namespace {

@@ -1,14 +1,14 @@
-#include "vocoder/hifigan.h"
+#include "parley/vocoder/hifigan.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 
-#include "base/error.h"
-#include "nn/isa.h"
-#include "stage/convert.h"
-#include "tests/support.h"
+#include "parley/convert/convert.h"
+#include "parley/core/base/error.h"
+#include "parley/core/nn/cpu/isa.h"
+#include "parley/tests/support.h"
 
 namespace parley::vocoder {
 namespace {

@@ -1,10 +1,10 @@
 #include <iostream>
 
-#include "pipeline/transcriber.h"
+#include "parley/pipeline/stt/transcriber.h"
 
 int main(int, char** argv) {
   using namespace parley;
-  pipeline::Transcriber transcriber(pipeline::SpeechModel::load(argv[1]));
+  pipeline::Transcriber transcriber(pipeline::load_speech_model(argv[1]));
   const auto show = [](const pipeline::Segment& segment) {
     std::cout << segment.start << " to " << segment.end << " s:" << segment.text << std::endl;
   };

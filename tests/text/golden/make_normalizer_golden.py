@@ -1,7 +1,7 @@
 """Writes whisper_normalizer_golden.json: what openai-whisper's normalizers and jiwer make of texts.
 
 pip install openai-whisper jiwer, then run this. Deterministic. The texts are the cases of
-openai-whisper's own tests (tests/test_normalizer.py, MIT licence), sentences of ours, and random
+openai-whisper's own tests (test_normalizer.py, MIT licence), sentences of ours, and random
 sequences of all the words that numbers are made of.
 """
 
