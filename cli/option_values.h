@@ -64,12 +64,13 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& target,
 
 // --precision and --threads, as all computing programs have them. computed: what is.
 inline void add_machine(CLI::App& app, nn::Precision& precision, int& threads,
-                        const std::string& computed = "Of the computation", bool int8 = true) {
+                        const std::string& computed = "Arithmetic to compute in",
+                        bool int8 = true) {
   std::vector<std::pair<std::string, nn::Precision>> choices = {
       {"auto", nn::Precision::kAuto}, {"f32", nn::Precision::kF32}, {"bf16", nn::Precision::kBF16}};
   if (int8) choices.emplace_back("int8", nn::Precision::kInt8);
   add_choice(app, "--precision", precision, std::move(choices), computed);
-  add_number(app, "--threads", threads, 1, 1024, "[all processors]", false);
+  add_number(app, "--threads", threads, 1, 1024, "Threads to compute with  [all processors]", false);
 }
 
 template <typename Read>

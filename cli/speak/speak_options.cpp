@@ -20,12 +20,13 @@ void add_voice_options(CLI::App& app, SpeakArguments& a) {
   app.option_defaults()->group("Voice");
   app.add_option("-m,--model", a.model, "Installed model or model folder  [the best installed]")
       ->type_name("NAME|DIR");
-  app.add_option("-v,--voice", a.options.voice, "Of the model  [its first]")->type_name("NAME");
+  app.add_option("-v,--voice", a.options.voice, "Voice of the model  [its first]")
+      ->type_name("NAME");
   app.add_flag("--list-voices", a.list_voices, "Show the model's voices and exit");
   add_number(app, "--speed", a.options.speed, dsp::TimeStretch::kSlowest,
              dsp::TimeStretch::kFastest, "2 is twice as fast");
   add_number<uint64_t>(app, "--seed", a.options.seed, 0, UINT64_MAX,
-                       "Another number, another delivery");
+                       "Random seed; another one, another delivery");
   add_number(app, "--sentence-pause", a.options.sentence_pause_ms, 0, 60000,
              "Milliseconds after a sentence");
   app.add_flag("--ssml", a.options.ssml, "The text is SSML: p s break say-as sub prosody rate");
@@ -42,7 +43,7 @@ void add_output_options(CLI::App& app, SpeakArguments& a) {
 
 void add_machine_options(CLI::App& app, SpeakArguments& a) {
   app.option_defaults()->group("Machine");
-  add_machine(app, a.precision, a.threads, "Of the computation", /*int8=*/false);
+  add_machine(app, a.precision, a.threads, "Arithmetic to compute in", /*int8=*/false);
   app.add_option("--timings", a.timings, "Write times as JSON; -: standard output")
       ->type_name("FILE");
   app.add_flag("--quiet", a.quiet, "No notices");

@@ -184,9 +184,9 @@ void add_output_options(CLI::App& app, TranscribeArguments& a) {
   app.option_defaults()->group("Output");
   add_text(
       app, "-f,--format", "LIST", [&](const std::string& text) { a.formats = read_formats(text); },
-      "Of txt,srt,vtt,json,jsonl,tsv,csv,lrc  [txt]");
+      "One or more of txt,srt,vtt,json,jsonl,tsv,csv,lrc  [txt]");
   app.add_option("-o,--output", a.output,
-                 "Folder for a file per input and format  [standard output]")
+                 "Folder; gets one file per input and format  [standard output]")
       ->type_name("DIR");
   add_shared(app, OptionGroup::kOutput, a);
   pipeline::SubtitleRules& rules = a.subtitles;
@@ -194,10 +194,12 @@ void add_output_options(CLI::App& app, TranscribeArguments& a) {
              "Break subtitle lines at N characters", false);
   add_number(app, "--max-line-count", rules.max_line_count, 1, 1000,
              "Lines in a subtitle; with a width, across segments", false);
-  add_number(app, "--min-cue", rules.min_cue, 0.01, 3600.0, "Seconds that a subtitle stays", false);
-  add_number(app, "--max-cue", rules.max_cue, 0.1, 3600.0, "Seconds, then a new subtitle", false);
-  app.add_flag("--resume", a.resume, "Skip what was done under the same model and options");
-  app.add_option("--jobs-file", a.jobs_file, "Read inputs from FILE, one on a line; -: a filter")
+  add_number(app, "--min-cue", rules.min_cue, 0.01, 3600.0,
+             "Shortest time that a subtitle stays, in seconds", false);
+  add_number(app, "--max-cue", rules.max_cue, 0.1, 3600.0, "Longest time of a subtitle, in seconds",
+             false);
+  app.add_flag("--resume", a.resume, "Skip inputs already done with this model and options");
+  app.add_option("--jobs-file", a.jobs_file, "Read input names from FILE; -: from standard input")
       ->type_name("FILE");
 }
 
@@ -218,11 +220,11 @@ void add_audio_options(CLI::App& app, TranscribeArguments& a) {
         a.audio.channel.reset();
         if (text != "mix") a.audio.channel = read_count("--channel", text, 64, " or mix");
       },
-      "Hear one channel only, from 1  [mix]");
+      "Use one channel only, counted from 1  [mix]");
   add_text(
       app, "--track", "N",
       [&](const std::string& text) { a.audio.track = read_count("--track", text, 1000, ""); },
-      "Sound track of a video, from 1  [ffmpeg's choice]");
+      "Sound track of a video, counted from 1  [ffmpeg's choice]");
   const auto raw = [&a]() -> dsp::RawFormat& { return a.raw ? *a.raw : a.raw.emplace(); };
   add_text(
       app, "--raw", "s16le|f32le",
@@ -280,7 +282,7 @@ void add_live_options(CLI::App& app, TranscribeArguments& a) {
       ->expected(0, 1);
   app.add_flag("--list-microphones", a.list_microphones)->group("");
   add_choice<bool>(app, "--pace", live.realtime, {{"realtime", true}, {"fast", false}},
-                   "Speed at which a file is heard");
+                   "Speed at which a file is played");
   using pipeline::Overflow;
   add_text(
       app, "--overflow", "block|drop_oldest",
@@ -289,14 +291,14 @@ void add_live_options(CLI::App& app, TranscribeArguments& a) {
                "--overflow: '" + text + "' is not one of block|drop_oldest");
         live.overflow = text == "block" ? Overflow::kBlock : Overflow::kDropOldest;
       },
-      "When audio comes too fast  [block; --mic: drop_oldest]");
+      "If audio comes too fast  [block; --mic: drop_oldest]");
   add_text(
       app, "--front-end", "on|off",
       [&live](const std::string& text) {
         refuse(text != "on" && text != "off", "--front-end: '" + text + "' is not one of on|off");
         live.front_end = text == "on";
       },
-      "Less hum and noise, one level  [off; --mic: on]");
+      "Suppress hum and noise, even the level  [off; --mic: on]");
 }
 
 void check_strategy(const CLI::App& app, const TranscribeOptions& o) {

@@ -72,46 +72,49 @@ void visit_options(Options& options, Visitor&& visit) {
   visit({"language", Group::kModel, "Spoken language, several to choose from, or auto"}, o.language,
         Languages{});
   visit({"languages", Group::kProgram, "Languages to choose from"}, o.languages, Languages{});
-  visit({"task", Group::kModel, "Or into English"}, o.task, kTasks);
+  visit({"task", Group::kModel, "Transcribe, or translate into English"}, o.task, kTasks);
 
-  visit({"word_timestamps", Group::kOutput, "Times of words: in json, highlighted in srt, vtt"},
+  visit({"word_timestamps", Group::kOutput, "Time every word: in json; highlighted in srt, vtt"},
         o.word_timestamps, Flag{});
   visit({"timestamps", Group::kProgram, "Times of segments by the model"}, o.timestamps, Flag{});
 
-  visit({"strategy", Group::kAudio, "Cut at silences, or as published"}, o.strategy, kStrategies);
-  visit({"vad", Group::kAudio, "Finds speech; auto: silero; sequential: off"}, o.vad, kVadKinds);
-  visit({"endpoint_silence", Group::kAudio, "Seconds that end a window"}, o.endpoint_silence,
-        Range{0.1, 3600.0});
+  visit({"strategy", Group::kAudio, "Cut at silences, or the published algorithm"}, o.strategy,
+        kStrategies);
+  visit({"vad", Group::kAudio, "Voice detector; auto: silero, sequential: off"}, o.vad, kVadKinds);
+  visit({"endpoint_silence", Group::kAudio, "Silence that ends a window, in seconds"},
+        o.endpoint_silence, Range{0.1, 3600.0});
 
   visit({"beam", Group::kDecoding, "Beams at temperature 0; 1: greedy"}, o.beam, kBeams);
   visit({"best_of", Group::kDecoding, "Samples above temperature 0"}, o.best_of, kBeams);
-  visit({"patience", Group::kDecoding, "Beams that must end, in beams"}, o.patience,
+  visit({"patience", Group::kDecoding, "Stop after beam x patience finished beams"}, o.patience,
         Range{0.1f, 100.f});
-  visit({"length_penalty", Group::kDecoding, "Alpha of the ranking  [by mean log-probability]"},
+  visit({"length_penalty", Group::kDecoding, "Rank by length^alpha  [by mean log-probability]"},
         o.length_penalty, Range{0.f, 1.f, -1.f});
-  visit({"temperature", Group::kDecoding, "Tried until the thresholds hold  [0,0.2,0.4,0.6,0.8,1]"},
+  visit({"temperature", Group::kDecoding, "Try these until thresholds hold  [0,0.2,0.4,0.6,0.8,1]"},
         o.temperatures, kTemperatures);
-  visit({"seed", Group::kDecoding, "Of the samples"}, o.seed, Range{uint64_t{0}, UINT64_MAX});
-  visit({"prompt", Group::kDecoding, "Taken for what was said before"}, o.prompt, Text{});
-  visit({"hotwords", Group::kDecoding, "Words and phrases that are likelier than usual"},
-        o.hotwords, TextList{});
-  visit({"hotword_boost", Group::kDecoding, "Log-probability for each token of them"},
+  visit({"seed", Group::kDecoding, "Random seed of samples"}, o.seed,
+        Range{uint64_t{0}, UINT64_MAX});
+  visit({"prompt", Group::kDecoding, "Text that the model takes for what came before"}, o.prompt,
+        Text{});
+  visit({"hotwords", Group::kDecoding, "Words and phrases to expect"}, o.hotwords, TextList{});
+  visit({"hotword_boost", Group::kDecoding, "Log-probability added to each of their tokens"},
         o.hotword_boost, Range{0.f, 20.f});
   visit({"condition_on_previous_text", Group::kDecoding,
-         "For sequential, where --no-... ends it  [on]"},
+         "Prompt with earlier text (sequential)  [on]"},
         o.condition_on_previous_text, Flag{});
-  visit({"no_speech_threshold", Group::kDecoding, "Silence above this, if also below the next"},
-        o.no_speech_threshold, Range{0.f, 1.f});
-  visit({"logprob_threshold", Group::kDecoding, "Mean log-probability to reach"},
+  visit(
+      {"no_speech_threshold", Group::kDecoding, "Silence above this, if --logprob-threshold fails"},
+      o.no_speech_threshold, Range{0.f, 1.f});
+  visit({"logprob_threshold", Group::kDecoding, "Retry below this mean log-probability"},
         o.logprob_threshold, Range{-1000.f, 0.f});
   visit({"hallucination_silence_threshold", Group::kDecoding,
-         "Drop unlikely words in silence of S seconds  [off]"},
+         "Drop unlikely words in so many seconds of silence  [off]"},
         o.hallucination_silence_threshold, Range{0.0, 60.0, -1.0});
-  visit({"compression_ratio_threshold", Group::kDecoding, "Repetition above this fails"},
+  visit({"compression_ratio_threshold", Group::kDecoding, "Retry text more repetitive than this"},
         o.compression_ratio_threshold, Range{0.f, 1000.f});
 
-  visit({"batch", Group::kMachine, "Windows decoded together (windows)", /*written=*/false},
-        o.batch, Range{1, 64});
+  visit({"batch", Group::kMachine, "Windows decoded together", /*written=*/false}, o.batch,
+        Range{1, 64});
 }
 
 }  // namespace parley::pipeline
