@@ -36,7 +36,6 @@ void Engine::call(Urgency urgency, const std::stop_token& stop,
   // A call that has not begun is given up at once.
   const std::stop_callback given_up(stop, [this] { wake(); });
   std::unique_lock lock(mutex_);
-  if (stopping_) throw Stopped();
   (urgency == Urgency::kLive ? live_ : files_).push_back(call);
   changed_.notify_all();
   changed_.wait(lock, [&] { return call->done || (!call->begun && stop.stop_requested()); });
@@ -127,14 +126,6 @@ void Engine::run() {
       changed_.wait(lock);
     }
   }
-  for (auto* calls : {&live_, &files_}) {
-    for (const std::shared_ptr<Call>& call : *calls) {
-      call->error = std::make_exception_ptr(Stopped());
-      call->done = true;
-    }
-    calls->clear();
-  }
-  changed_.notify_all();
 }
 
 }  // namespace parley::pipeline

@@ -39,7 +39,7 @@ class Engine {
 
   // threads: of the computing team; 0: all processors.
   explicit Engine(int threads = 0);
-  // Calls that wait throw Stopped.
+  // Nobody may be calling.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

@@ -21,8 +21,9 @@
 #include "parley/cli/speak/speak_options.h"
 #include "parley/cli/write_all.h"
 #include "parley/core/base/error.h"
-#include "parley/core/nn/context.h"
+#include "parley/core/model/voices.h"
 #include "parley/core/nn/cpu/isa.h"
+#include "parley/core/nn/thread_count.h"
 #include "parley/pipeline/tts/voice_model.h"
 #include "parley/store/model_lookup.h"
 
@@ -130,7 +131,7 @@ int list_voices(const std::filesystem::path& folder) {
 
 void check_voice(const std::string& voice, const pipeline::VoiceModel& model) {
   if (voice.empty()) return;
-  const std::vector<std::string> voices = pipeline::list_voices(model.files.path());
+  const std::vector<std::string> voices = stage::voice_names(model.files.stage("voices"));
   if (std::find(voices.begin(), voices.end(), voice) == voices.end()) {
     throw UsageError("the model has no voice '" + voice + "'; --list-voices shows them");
   }
@@ -182,7 +183,7 @@ int speak(SpeakArguments& a) {
     return kSomeFailed;
   }
   if (!a.timings.empty()) {
-    const int threads = nn::Context({.threads = a.threads}).threads();
+    const int threads = nn::thread_count(a.threads);
     write_named(a.timings, timings_json(a, synthesizer, threads, load.count()));
   }
   return kAllGood;

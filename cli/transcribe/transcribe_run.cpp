@@ -11,8 +11,8 @@
 #include "parley/cli/write_all.h"
 #include "parley/core/base/error.h"
 #include "parley/core/base/file.h"
-#include "parley/core/nn/context.h"
 #include "parley/core/nn/cpu/isa.h"
+#include "parley/core/nn/thread_count.h"
 #include "parley/pipeline/stt/speech_model.h"
 #include "parley/pipeline/stt/visit_options.h"
 
@@ -233,7 +233,7 @@ void TranscribeRun::say(const std::string& message) {
 std::string timings_json(const TranscribeArguments& arguments, const pipeline::SpeechModel& model,
                          const pipeline::Timings& timings, double load_seconds,
                          const InputCounts& inputs) {
-  const int threads = nn::Context({.threads = arguments.threads}).threads();
+  const int threads = nn::thread_count(arguments.threads);
   return Json{{"wall_seconds", rounded(timings.wall_seconds)},
               {"audio_seconds", rounded(timings.audio_seconds)},
               {"real_time_factor", ratio(timings.wall_seconds, timings.audio_seconds)},

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "parley/core/nn/thread_count.h"
+
 namespace parley::nn {
 
 namespace {
@@ -19,9 +21,10 @@ constexpr uint64_t kIndexMask = 0xffffffff;
 
 }  // namespace
 
+int thread_count(int threads) { return threads > 0 ? threads : omp_get_num_procs(); }
+
 ThreadTeam::ThreadTeam(int threads) {
-  if (threads <= 0) threads = omp_get_num_procs();  // those that the process may use
-  for (int i = 1; i < threads; ++i) {
+  for (int i = 1; i < thread_count(threads); ++i) {
     workers_.emplace_back([this, i](const std::stop_token& stop) { serve(i, stop); });
   }
 }

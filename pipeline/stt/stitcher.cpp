@@ -1,9 +1,13 @@
 #include "parley/pipeline/stt/stitcher.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
+#include <string>
+#include <string_view>
 #include <vector>
+
+#include "parley/text/unicode.h"
+#include "parley/text/utf8.h"
 
 namespace parley::pipeline {
 
@@ -11,16 +15,17 @@ namespace {
 
 constexpr double kSlack = 1.0;  // seconds around the overlap in which words still count as inside
 
-// Case and punctuation differ between windows; letters and digits do not.
+// Case and punctuation differ between windows; letters, digits and signs beyond ASCII do not.
 std::string bare(const std::string& word) {
+  const std::string lower = text::to_lower(text::replace_invalid_utf8(word));
   std::string out;
-  for (const char c : word) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x80) {
-      out.push_back(c);
-    } else if (std::isalnum(byte)) {
-      out.push_back(static_cast<char>(std::tolower(byte)));
-    }
+  for (std::string_view rest = lower; !rest.empty();) {
+    const text::CodePoint point = text::first_code_point(rest);
+    const char category = text::category(point.value);
+    if (category == 'L' || category == 'M' || category == 'N' ||
+        (category == 'S' && point.value >= 0x80))
+      out += rest.substr(0, point.length);
+    rest.remove_prefix(point.length);
   }
   return out;
 }

@@ -57,6 +57,13 @@ TEST(Stitcher, IgnoresCaseAndPunctuation) {
             (std::vector<std::string>{" One", " two.", " three"}));
 }
 
+TEST(Stitcher, IgnoresCaseAndPunctuationOfAllScripts) {
+  const std::vector<TimedWord> a = {{" один", 25, 26}, {" Ärger…", 27, 28}, {" ша", 29, 30}};
+  const std::vector<TimedWord> b = {{" дин", 25, 25.5}, {" «ärger»", 27, 28}, {" шагов", 29, 31}};
+  EXPECT_EQ(joined(a, b, find_seam(a, b, 25, 30)),
+            (std::vector<std::string>{" один", " Ärger…", " шагов"}));
+}
+
 TEST(Stitcher, CutsInTheMiddleWithoutAMatch) {
   const std::vector<TimedWord> a = {{" one", 25, 26}, {" two", 26, 27}, {" bad", 29, 30}};
   const std::vector<TimedWord> b = {{" worse", 25, 26}, {" three", 28, 29}};
