@@ -70,7 +70,8 @@ inline void add_machine(CLI::App& app, nn::Precision& precision, int& threads,
       {"auto", nn::Precision::kAuto}, {"f32", nn::Precision::kF32}, {"bf16", nn::Precision::kBF16}};
   if (int8) choices.emplace_back("int8", nn::Precision::kInt8);
   add_choice(app, "--precision", precision, std::move(choices), computed);
-  add_number(app, "--threads", threads, 1, 1024, "Threads to compute with  [all processors]", false);
+  add_number(app, "--threads", threads, 1, 1024, "Threads to compute with  [all processors]",
+             false);
 }
 
 template <typename Read>
