@@ -68,7 +68,7 @@ struct Checkpoint {
 
 struct WhisperCheckpoint : Checkpoint {
   WhisperDims dims;
-  // Generation facts as in generation_config.json; absent ones are derived (whisper_stages.cpp).
+  // Generation facts as in generation_config.json; absent ones are derived (whisper_generation.h).
   nlohmann::json generation = nlohmann::json::object();
   // Byte tokens in the order of their ids, when the checkpoint itself holds its vocabulary (ggml).
   std::vector<std::string> vocabulary;

@@ -66,9 +66,17 @@ void check_heads(const WhisperDims& dims, int64_t heads, const std::string& wher
   }
 }
 
-void read_sizes(const Stage& stage, std::span<const Size> sizes, WhisperDims& dims) {
-  for (const Size& size : sizes)
-    dims.*size.value = stage.config_int(size.key, size.least, size.most);
+// What a stage of `kind` states: the shared sizes and its own.
+WhisperDims dims_of(const Stage& stage, const char* kind, std::span<const Size> own,
+                    int64_t WhisperDims::*heads) {
+  stage.require_kind(kind);
+  WhisperDims dims;
+  for (const std::span<const Size> sizes : {std::span<const Size>(kShared), own}) {
+    for (const Size& size : sizes)
+      dims.*size.value = stage.config_int(size.key, size.least, size.most);
+  }
+  check_heads(dims, dims.*heads, stage.where());
+  return dims;
 }
 
 }  // namespace
@@ -88,21 +96,11 @@ void check_dims(const WhisperDims& dims, const std::string& where) {
 }
 
 WhisperDims whisper_encoder_dims(const Stage& stage) {
-  stage.require_kind(kWhisperEncoderKind);
-  WhisperDims dims;
-  read_sizes(stage, kShared, dims);
-  read_sizes(stage, kOfEncoder, dims);
-  check_heads(dims, dims.encoder_attention_heads, stage.where());
-  return dims;
+  return dims_of(stage, kWhisperEncoderKind, kOfEncoder, &WhisperDims::encoder_attention_heads);
 }
 
 WhisperDims whisper_decoder_dims(const Stage& stage) {
-  stage.require_kind(kWhisperDecoderKind);
-  WhisperDims dims;
-  read_sizes(stage, kShared, dims);
-  read_sizes(stage, kOfDecoder, dims);
-  check_heads(dims, dims.decoder_attention_heads, stage.where());
-  return dims;
+  return dims_of(stage, kWhisperDecoderKind, kOfDecoder, &WhisperDims::decoder_attention_heads);
 }
 
 std::vector<NamedShape> whisper_encoder_tensors(const WhisperDims& dims) {

@@ -58,7 +58,7 @@ void SpeechEngine::take_submissions() {
     try {
       const int64_t task = search_.submit(std::move(submission.task));
       owners_.emplace(task, Owner{submission.desk, submission.number});
-    } catch (const Error&) {  // what this listener asks for cannot be
+    } catch (...) {  // what this listener asks for cannot be; the others go on
       const std::lock_guard lock(mutex_);
       done(*submission.desk, {.number = submission.number, .error = std::current_exception()});
     }
@@ -146,17 +146,14 @@ std::shared_ptr<const decoder::CrossState> Listener::encode(std::span<const floa
     });
     ++engine_.encoding_;
   }
-  const auto encoded = [&] {
-    const std::lock_guard lock(engine_.mutex_);
-    --engine_.encoding_;
-  };
-  try {
-    call(encode_now);
-  } catch (...) {
-    encoded();
-    throw;
-  }
-  encoded();
+  struct Encoding {
+    ~Encoding() {
+      const std::lock_guard lock(engine.mutex_);
+      --engine.encoding_;
+    }
+    SpeechEngine& engine;
+  } const encoding{engine_};
+  call(encode_now);
   return cross;
 }
 
@@ -168,7 +165,6 @@ void Listener::submit(int64_t number, decoder::DecodeTask task) {
     ++engine_.in_work_;
     if (desk_->urgency == Urgency::kLive) ++engine_.live_in_work_;
   }
-  ++in_work_;
   engine_.engine().wake();
 }
 
@@ -177,7 +173,6 @@ std::vector<Heard> Listener::wait() {
   std::unique_lock lock(engine_.mutex_);
   engine_.changed_.wait(lock, [&] { return !desk_->finished.empty() || stop_.stop_requested(); });
   if (stop_.stop_requested()) throw Stopped();
-  in_work_ -= static_cast<int64_t>(desk_->finished.size());
   return std::exchange(desk_->finished, {});
 }
 

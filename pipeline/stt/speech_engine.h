@@ -102,8 +102,6 @@ class Listener {
 
   // number: the caller's, for the result.
   void submit(int64_t number, decoder::DecodeTask task);
-  // Tasks that were submitted and whose results were not taken.
-  int64_t in_work() const { return in_work_; }
   // Waits until at least one task is done. Throws Stopped.
   std::vector<Heard> wait();
   // Submits one task and waits for it; there may be no other. Throws what went wrong.
@@ -115,7 +113,6 @@ class Listener {
   SpeechEngine& engine_;
   std::stop_token stop_;
   std::shared_ptr<SpeechEngine::Desk> desk_;
-  int64_t in_work_ = 0;
 };
 
 }  // namespace parley::pipeline

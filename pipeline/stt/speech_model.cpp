@@ -67,8 +67,6 @@ std::shared_ptr<const SpeechModel> SpeechModel::load(
                 "is a model of kind '" + files.kind() + "', not speech to text (stt)");
   const stage::Stage& encoder_stage = files.stage("encoder");
   const stage::Stage& decoder_stage = files.stage("decoder");
-  encoder_stage.require_kind("whisper_encoder");
-  decoder_stage.require_kind("whisper_decoder");
   dsp::LogMel log_mel = front_end(files);
 
   // The tokenizer is read while the weights are packed.

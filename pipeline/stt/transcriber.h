@@ -33,7 +33,8 @@ std::shared_ptr<const SpeechModel> load_speech_model(const std::filesystem::path
                                                      nn::Precision precision = nn::Precision::kAuto,
                                                      int threads = 0);
 
-// Where the time went. Stages run beside each other, so their sum may exceed wall_seconds.
+// Where the time went. Stages run beside each other, so their sum may exceed wall_seconds. What
+// waited for others on a shared engine counts, too.
 struct Timings {
   double wall_seconds = 0;
   double audio_seconds = 0;

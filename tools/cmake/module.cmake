@@ -17,12 +17,13 @@ if(PARLEY_SANITIZE)
     "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread;-Wno-restrict>")
 endif()
 
-# Heavy headers are read once for all files that are compiled alike. parley_precompile(<target> <headers...>) makes a set of its own,
+# Heavy headers are read once for all files that are compiled alike. parley_precompile(<target> [<more headers>...]) makes a set,
 # which other targets take with REUSE_FROM. GCC only: ccache knows its sets by their contents.
 function(parley_precompile target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     target_compile_options(${target} PRIVATE -fpch-preprocess)
-    target_precompile_headers(${target} PRIVATE ${ARGN})
+    target_precompile_headers(${target} PRIVATE <algorithm> <filesystem> <functional> <map> <memory> <optional> <string> <vector>
+                              ${ARGN} <nlohmann/json.hpp>)
   endif()
 endfunction()
 # For a library whose set executables take: it must be compiled as they are.
